@@ -1,0 +1,95 @@
+package muster
+
+import "time"
+
+// How long a host may be silent before it is stale. A stale host never counts
+// as meeting the baseline.
+const (
+	StaleAfterWorkstation = 7 * 24 * time.Hour
+	StaleAfterEMS         = 45 * 24 * time.Hour
+)
+
+// StaleAfter is how long a host of the profile may be silent.
+func (p Profile) StaleAfter() time.Duration {
+	if p == EMS {
+		return StaleAfterEMS
+	}
+	return StaleAfterWorkstation
+}
+
+// HostStanding is where one host stands, as the collector knows it.
+type HostStanding struct {
+	Host
+	State HostState `json:"state"`
+	// Summary of the newest report; zero before the first.
+	Summary Summary `json:"summary"`
+	Seq     uint64  `json:"seq"` // of the newest report
+	// FirstSeen and LastSeen are the collector's clock; LastSeen is the newest
+	// report's arrival. Zero before the first report.
+	FirstSeen time.Time `json:"first_seen"`
+	LastSeen  time.Time `json:"last_seen"`
+	// CollectedAt is the host's clock in its newest report.
+	CollectedAt    time.Time `json:"collected_at"`
+	Agent          string    `json:"agent"`
+	PolicyRevision string    `json:"policy_revision"`
+	// Stale: silent for longer than its profile may be.
+	Stale bool `json:"stale"`
+	// Conflict: two different reports came with one number; perhaps a cloned host.
+	Conflict bool `json:"conflict,omitempty"`
+}
+
+// Meets reports whether the host counts as meeting the baseline now.
+func (h HostStanding) Meets() bool {
+	return h.State == HostActive && !h.Stale && h.Summary.MeetsBaseline
+}
+
+// CountyStanding counts a county's active hosts. Meeting + Failing + Unknown +
+// Stale = Hosts: a stale host is counted as stale only; one that does not meet
+// the baseline is Failing where a critical or high control fails, else Unknown.
+type CountyStanding struct {
+	County  County `json:"county"`
+	Hosts   int    `json:"hosts"`
+	Meeting int    `json:"meeting"`
+	Failing int    `json:"failing"`
+	Unknown int    `json:"unknown"`
+	Stale   int    `json:"stale"`
+	// Pending hosts wait for approval and are counted nowhere else.
+	Pending int  `json:"pending"`
+	Demo    bool `json:"demo,omitempty"`
+}
+
+// ControlStanding counts a control's status over active hosts that are not stale.
+type ControlStanding struct {
+	Control       string `json:"control"`
+	Pass          int    `json:"pass"`
+	Fail          int    `json:"fail"`
+	Unknown       int    `json:"unknown"`
+	NotApplicable int    `json:"not_applicable"`
+	Waived        int    `json:"waived"`
+	// FailCounties is the number of counties with at least one unwaived fail.
+	FailCounties int `json:"fail_counties"`
+}
+
+// FindingStanding is a control's current status on one host.
+type FindingStanding struct {
+	Host    HostID `json:"host"`
+	Control string `json:"control"`
+	Status  Status `json:"status"`
+	Waiver  string `json:"waiver,omitempty"` // waiver id
+	// Since is when the status last changed, by the collector's clock.
+	Since time.Time `json:"since"`
+}
+
+// Transition is one change of a control's status on one host. First says that
+// there was no status before; From is then unknown.
+type Transition struct {
+	Host    HostID `json:"host"`
+	Control string `json:"control"`
+	From    Status `json:"from"`
+	To      Status `json:"to"`
+	First   bool   `json:"first,omitempty"`
+	Seq     uint64 `json:"seq"`
+	// CollectedAt is the host's clock, ReceivedAt the collector's.
+	CollectedAt time.Time `json:"collected_at"`
+	ReceivedAt  time.Time `json:"received_at"`
+}
