@@ -1,6 +1,10 @@
 package muster
 
-import "time"
+import (
+	"encoding/hex"
+	"fmt"
+	"time"
+)
 
 // ReportSchema is the number of the report format that this code writes.
 const ReportSchema = 1
@@ -10,6 +14,23 @@ type Digest [32]byte
 
 // IsZero reports whether the digest is not set.
 func (d Digest) IsZero() bool { return d == Digest{} }
+
+// String is lower-case hex.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// MarshalText writes the digest as String does.
+func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads 64 hex digits.
+func (d *Digest) UnmarshalText(b []byte) error {
+	if len(b) != 2*len(d) {
+		return fmt.Errorf("digest of %d characters: want %d", len(b), 2*len(d))
+	}
+	if _, err := hex.Decode(d[:], b); err != nil {
+		return fmt.Errorf("digest: %w", err)
+	}
+	return nil
+}
 
 // Report is every finding of one audit, numbered and chained to the one
 // before. internal/wire encodes and signs it.

@@ -54,8 +54,9 @@ type CountyStanding struct {
 	Unknown int    `json:"unknown"`
 	Stale   int    `json:"stale"`
 	// Pending hosts wait for approval and are counted nowhere else.
-	Pending int  `json:"pending"`
-	Demo    bool `json:"demo,omitempty"`
+	Pending int `json:"pending"`
+	// Invented counts those of Hosts and Pending that are demo data.
+	Invented int `json:"invented,omitempty"`
 }
 
 // ControlStanding counts a control's status over active hosts that are not stale.

@@ -1,0 +1,5 @@
+package durable
+
+import "errors"
+
+func makePipe(string) error { return errors.ErrUnsupported }
