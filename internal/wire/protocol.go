@@ -1,0 +1,89 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/passmuster/muster"
+)
+
+// Content types of the host API. Bodies are CBOR; a batch is a CBOR sequence
+// (RFC 8742).
+const (
+	TypeCBOR = "application/cbor"
+	TypeSeq  = "application/cbor-seq"
+	TypeCOSE = "application/cose; cose-type=cose-sign1"
+)
+
+// Frame is one report on its way: a compressed envelope and what it takes to
+// open it. CBOR: an array.
+type Frame struct {
+	_    struct{} `cbor:",toarray"`
+	Host muster.HostID
+	Seq  uint64
+	// Base is the digest of the bytes that Body was compressed against: the
+	// envelope of an earlier report of this host that the collector has
+	// receipted, or SampleDigest.
+	Base muster.Digest
+	// Size is the length of the envelope in bytes, before compression.
+	Size uint32
+	// Body is one zstd frame.
+	Body []byte
+}
+
+// Code is the stable outcome of one report of a batch.
+type Code string
+
+const (
+	// CodeStored: the report is stored; Receipt is set.
+	CodeStored Code = "stored"
+	// CodeDuplicate: it was stored before; Receipt is set again.
+	CodeDuplicate Code = "duplicate"
+	// CodeNeedBase: the collector lacks Base; send again against the sample.
+	CodeNeedBase Code = "need_base"
+	// CodeUnknownHost: enroll first.
+	CodeUnknownHost Code = "unknown_host"
+	// CodeBadSignature, CodeMalformed, CodeTooLarge, CodeFutureSchema,
+	// CodeWrongCounty and CodeConflict (another report has this number: a
+	// cloned host) are final: sending again changes nothing.
+	CodeBadSignature Code = "bad_signature"
+	CodeMalformed    Code = "malformed"
+	CodeTooLarge     Code = "too_large"
+	CodeFutureSchema Code = "future_schema"
+	CodeWrongCounty  Code = "wrong_county"
+	CodeConflict     Code = "conflict"
+)
+
+// Outcome of one report of a batch, in the batch's order.
+type Outcome struct {
+	Host muster.HostID `cbor:"1,keyasint" json:"host"`
+	Seq  uint64        `cbor:"2,keyasint" json:"seq"`
+	Code Code          `cbor:"3,keyasint" json:"code"`
+	// Reason for people, where the code is a refusal.
+	Reason string `cbor:"4,keyasint,omitempty" json:"reason,omitempty"`
+	// Receipt is a COSE_Sign1 over muster.Receipt, or nil.
+	Receipt []byte `cbor:"5,keyasint,omitempty" json:"-"`
+}
+
+// EnrollAnswer answers POST /v1/enroll.
+type EnrollAnswer struct {
+	State muster.HostState `cbor:"1,keyasint" json:"state"`
+}
+
+// Checkin is the body of POST /v1/checkin: a hint, never a verdict.
+type Checkin struct {
+	Host         muster.HostID `cbor:"1,keyasint" json:"host"`
+	OutboxDepth  int           `cbor:"2,keyasint" json:"outbox_depth"`
+	PolicyDigest string        `cbor:"3,keyasint" json:"policy_digest"`
+	Uplink       string        `cbor:"4,keyasint" json:"uplink"` // version
+	Now          time.Time     `cbor:"5,keyasint" json:"now"`
+}
+
+// CheckinAnswer tells the host what the collector would like.
+type CheckinAnswer struct {
+	// PolicyETag of the bundle for this host, as GET /v1/policy gives it; "" where none is published.
+	PolicyETag string `cbor:"1,keyasint" json:"policy_etag"`
+	AuditNow   bool   `cbor:"2,keyasint" json:"audit_now"`
+	// NextSeconds until the next check-in, before jitter.
+	NextSeconds int       `cbor:"3,keyasint" json:"next_seconds"`
+	Now         time.Time `cbor:"4,keyasint" json:"now"`
+}
