@@ -1,0 +1,20 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"os"
+)
+
+// Lock keeps a second audit away until unlock is called or the process ends.
+// Its error wraps ErrLocked where someone has it.
+func (f *Folder) Lock() (unlock func() error, err error) {
+	file, err := os.OpenFile(f.path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, f.explain(err)
+	}
+	if err := lockFile(file); err != nil {
+		return nil, fmt.Errorf("state folder %s: %w", f.dir, errors.Join(err, file.Close()))
+	}
+	return file.Close, nil // the lock goes with the handle
+}

@@ -1,0 +1,205 @@
+// Package state is the state folder of a host: where it is, who owns which part
+// of it, its key, its policy, its status files and its lock.
+//
+//	VERSION    the form of the folder
+//	lock       held during an audit
+//	key/       the host key; muster only
+//	outbox/    reports and the enrollment; muster writes, the uplink reads
+//	receipts/  the uplink and the courier write, muster reads and verifies
+//	inbox/     likewise: a policy, a request for an audit
+//	policy/    the last good bundle and the version floor; everyone reads
+//	status/    what `muster status` prints; each writes its own file
+//
+// Newer programs read older folders; a folder of a newer program is refused.
+package state
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/passmuster/muster/internal/durable"
+)
+
+// Version of the folder's form that this code writes.
+const Version = 1
+
+// UplinkGroup is the group of the uplink's user, made by the packages. Where it
+// exists and muster runs as root, it may read the outbox and write mail.
+const UplinkGroup = "muster-uplink"
+
+// ErrLocked: another audit holds the folder; wait for it.
+var ErrLocked = errors.New("another muster audit is running")
+
+// Options for Open. The zero value is right for an installed host.
+type Options struct {
+	// Portable: the folder lies on removable media, whose file systems know
+	// neither owners nor modes; neither is set or checked.
+	Portable bool
+	// UplinkGroup; "" means the constant of this name.
+	UplinkGroup string
+}
+
+// Folder is an open state folder.
+type Folder struct{ dir string }
+
+// DefaultDir is where the state lies unless the user says otherwise:
+// %ProgramData%\Muster, /var/lib/muster for root, else the user's own XDG state
+// folder.
+func DefaultDir() string {
+	if runtime.GOOS == "windows" {
+		return filepath.Join(cmp.Or(os.Getenv("ProgramData"), `C:\ProgramData`), "Muster")
+	}
+	base := os.Getenv("XDG_STATE_HOME")
+	if !filepath.IsAbs(base) {
+		base = ""
+		if home, err := os.UserHomeDir(); err == nil {
+			base = filepath.Join(home, ".local", "state")
+		}
+	}
+	if os.Geteuid() == 0 || base == "" {
+		return "/var/lib/muster"
+	}
+	return filepath.Join(base, "muster")
+}
+
+// Open makes the folder where it is missing, and checks its version, owners and
+// modes. Only muster calls it.
+func Open(dir string, o Options) (*Folder, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	f := &Folder{dir}
+	if err := durable.MkdirAll(dir, 0o755); err != nil {
+		return nil, f.explain(err)
+	}
+	if !o.Portable {
+		if err := checkOwner(dir, 0o022); err != nil {
+			return nil, fmt.Errorf("state folder: %w", err)
+		}
+	}
+	if err := f.checkVersion(); err != nil {
+		return nil, err
+	}
+	if o.UplinkGroup == "" {
+		o.UplinkGroup = UplinkGroup
+	}
+	group, err := lookupGroup(o.UplinkGroup)
+	if err != nil {
+		return nil, fmt.Errorf("state folder %s: %w", dir, err)
+	}
+	for _, sub := range []struct {
+		name   string
+		mode   os.FileMode
+		shared os.FileMode // mode where the uplink has a group
+	}{
+		{"key", 0o700, 0o700},
+		{"outbox", 0o750, 0o750 | os.ModeSetgid},
+		{"receipts", 0o750, 0o770 | os.ModeSetgid},
+		{"inbox", 0o750, 0o770 | os.ModeSetgid},
+		{"policy", 0o755, 0o755},
+		{"status", 0o755, 0o775 | os.ModeSetgid | os.ModeSticky},
+	} {
+		path := f.path(sub.name)
+		if err := durable.MkdirAll(path, sub.mode); err != nil {
+			return nil, f.explain(err)
+		}
+		if o.Portable {
+			continue
+		}
+		if err := checkOwner(path, 0); err != nil {
+			return nil, fmt.Errorf("state folder: %w", err)
+		}
+		mode := sub.mode
+		if group != noGroup && sub.shared != sub.mode {
+			mode = sub.shared
+			if err := os.Lchown(path, os.Geteuid(), group); err != nil {
+				return nil, f.explain(err)
+			}
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			return nil, f.explain(err)
+		}
+	}
+	if err := f.writeVersion(); err != nil {
+		return nil, f.explain(err)
+	}
+	return f, nil
+}
+
+// OpenReader opens a folder that muster has made, for the uplink and for
+// everyone who only reads. It writes nothing.
+func OpenReader(dir string) (*Folder, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	f := &Folder{dir}
+	if _, err := os.Stat(f.path("VERSION")); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("state folder %s: there is none yet: run muster audit first, or give its place with --state", dir)
+		}
+		return nil, f.explain(err)
+	}
+	return f, f.checkVersion()
+}
+
+func (f *Folder) path(name ...string) string {
+	return filepath.Join(append([]string{f.dir}, name...)...)
+}
+
+// Dir is the folder itself, absolute.
+func (f *Folder) Dir() string { return f.dir }
+
+// OutboxDir, ReceiptsDir and InboxDir are the places of mail.
+func (f *Folder) OutboxDir() string   { return f.path("outbox") }
+func (f *Folder) ReceiptsDir() string { return f.path("receipts") }
+func (f *Folder) InboxDir() string    { return f.path("inbox") }
+
+// EnrollmentFile holds the host's signed statement about itself, written by
+// muster for the uplink to carry.
+func (f *Folder) EnrollmentFile() string { return f.path("outbox", "enrollment.cose") }
+
+// StatusFile is where the named program's status lies as JSON.
+func (f *Folder) StatusFile(name string) string { return f.path("status", name+".json") }
+
+func (f *Folder) checkVersion() error {
+	b, err := durable.ReadForeign(f.path("VERSION"), 64)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return f.explain(err)
+	}
+	v, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil || v < 1 {
+		return fmt.Errorf("state folder %s: its VERSION file is damaged: write %d into it", f.dir, Version)
+	}
+	if v > Version {
+		return fmt.Errorf("state folder %s: a newer muster wrote it (form %d, this one knows %d): update this program", f.dir, v, Version)
+	}
+	return nil
+}
+
+func (f *Folder) writeVersion() error {
+	path := f.path("VERSION")
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	return durable.WriteFile(path, fmt.Appendf(nil, "%d\n", Version), 0o644)
+}
+
+// explain adds the next step to an error that a user without rights will see.
+func (f *Folder) explain(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("state folder %s: %w: run as administrator, or give a folder of your own with --state", f.dir, err)
+	}
+	return fmt.Errorf("state folder %s: %w", f.dir, err)
+}

@@ -1,0 +1,113 @@
+//go:build unix
+
+package state
+
+import (
+	"errors"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestKeyFolderIsPrivate(t *testing.T) {
+	f := mustOpen(t, filepath.Join(t.TempDir(), "s"))
+	if _, err := f.HostKey(); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]os.FileMode{f.path("key"): 0o700, f.path("key", "host.pem"): 0o600} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v", path, info.Mode(), err)
+		}
+	}
+	// Someone opened it up: the next audit closes it again.
+	if err := os.Chmod(f.path("key"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	mustOpen(t, f.Dir())
+	if info, err := os.Stat(f.path("key")); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}
+
+func TestFolderThatOthersWriteToIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir, Options{}); err == nil || !strings.Contains(err.Error(), "chmod go-w") {
+		t.Errorf("said %v", err)
+	}
+	if _, err := Open(dir, Options{Portable: true}); err != nil {
+		t.Errorf("on a stick: %v", err)
+	}
+}
+
+func TestLinkInPlaceOfASubfolderIsRefused(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "s")
+	mustOpen(t, dir)
+	if err := errors.Join(os.Remove(filepath.Join(dir, "key")), os.Symlink(t.TempDir(), filepath.Join(dir, "key"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir, Options{}); err == nil || !strings.Contains(err.Error(), "is not a folder") {
+		t.Errorf("said %v", err)
+	}
+}
+
+func TestUnreadableFolderSaysWhatToDo(t *testing.T) {
+	parent := t.TempDir()
+	if os.Geteuid() == 0 {
+		// Root reads everything; a file in the way stands for what it cannot pass.
+		if err := os.WriteFile(filepath.Join(parent, "s"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(filepath.Join(parent, "s"), Options{}); err == nil || !strings.Contains(err.Error(), "a file has this name") {
+			t.Errorf("said %v", err)
+		}
+		return
+	}
+	if err := os.Chmod(parent, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(filepath.Join(parent, "s"), Options{}); err == nil || !strings.Contains(err.Error(), "--state") {
+		t.Errorf("said %v", err)
+	}
+}
+
+// Where the uplink has a group, it reads the outbox and writes mail; root alone
+// can arrange that, and everyone else keeps the folder to himself.
+func TestUplinkGroup(t *testing.T) {
+	gids, err := os.Getgroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	group, err := user.LookupGroupId(strconv.Itoa(append(gids, os.Getegid())[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "s")
+	if _, err := Open(dir, Options{UplinkGroup: group.Name}); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]os.FileMode{"outbox": 0o750, "receipts": 0o750, "inbox": 0o750, "status": 0o755}
+	if os.Geteuid() == 0 {
+		want = map[string]os.FileMode{
+			"outbox":   0o750 | os.ModeSetgid,
+			"receipts": 0o770 | os.ModeSetgid,
+			"inbox":    0o770 | os.ModeSetgid,
+			"status":   0o775 | os.ModeSetgid | os.ModeSticky,
+		}
+	}
+	for sub, mode := range want {
+		info, err := os.Stat(filepath.Join(dir, sub))
+		if err != nil || info.Mode() != mode|os.ModeDir {
+			t.Errorf("%s: %v, %v", sub, info.Mode(), err)
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); os.Geteuid() == 0 && (!ok || strconv.Itoa(int(st.Gid)) != group.Gid) {
+			t.Errorf("%s belongs to another group", sub)
+		}
+	}
+}
