@@ -1,0 +1,11 @@
+package osquery
+
+import (
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+func dieTogether(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+
+func interrupt(p *os.Process) { p.Signal(syscall.SIGTERM) } //nolint:errcheck // Kill follows
