@@ -1,0 +1,27 @@
+package builtin
+
+import "testing"
+
+func TestProductState(t *testing.T) {
+	for bits, want := range map[uint32]struct {
+		state string
+		fresh bool
+	}{
+		397568: {"On", true},  // Defender, on and current
+		397584: {"On", false}, // Defender, old signatures
+		393472: {"Off", true}, // Defender beside another product
+		401664: {"Snoozed", true},
+		266240: {"On", true}, // another product
+	} {
+		state, fresh := productState(bits)
+		if state != want.state || fresh != want.fresh {
+			t.Errorf("%#x: got %s %v", bits, state, fresh)
+		}
+	}
+	if got := healthName(9); got != "Unknown" {
+		t.Error(got)
+	}
+	if got := healthName(2); got != "Poor" {
+		t.Error(got)
+	}
+}
