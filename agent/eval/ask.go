@@ -1,0 +1,194 @@
+package eval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/metrics"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+
+	"github.com/passmuster/muster"
+)
+
+// Budgets of Rego. The whole baseline takes a few milliseconds.
+const (
+	// WholeBudget bounds the one query over all controls. After it, or after an
+	// error, each control is asked alone, so that only the guilty one suffers.
+	WholeBudget = 2 * time.Second
+	// ControlBudget bounds one control asked alone.
+	ControlBudget = time.Second
+	// MemoryBudget bounds by how many bytes the heap may grow during a query.
+	MemoryBudget = 96 << 20
+
+	memoryCheck = 10 * time.Millisecond
+)
+
+var errMemory = errors.New("it took too much memory")
+
+// answer is what one control said.
+type answer struct {
+	violations, unknown, inapplicable, notes *ast.Term
+	err                                      error
+}
+
+// ask puts the controls to Rego, all at once, or one by one where that fails.
+func (e *Evaluator) ask(ctx context.Context, in Input, controls []muster.Control) map[string]answer {
+	answers := make(map[string]answer, len(controls))
+	if len(controls) == 0 {
+		return answers
+	}
+	d := newDocument(in)
+	for _, c := range controls {
+		d.add(e.asked(c, in.Host.Platform))
+	}
+	whole, err := e.run(ctx, d.input(controls...), WholeBudget)
+	for _, c := range controls {
+		if err == nil {
+			answers[c.ID] = pick(whole, c.ID)
+			continue
+		}
+		alone, err := e.run(ctx, d.input(c), ControlBudget)
+		if err != nil {
+			answers[c.ID] = answer{err: err}
+			continue
+		}
+		answers[c.ID] = pick(alone, c.ID)
+	}
+	return answers
+}
+
+func pick(result ast.Object, id string) answer {
+	key := ast.StringTerm(id)
+	rule := func(name string) *ast.Term {
+		if byID := result.Get(ast.StringTerm(name)); byID != nil {
+			if o, ok := byID.Value.(ast.Object); ok {
+				return o.Get(key)
+			}
+		}
+		return nil
+	}
+	return answer{violations: rule("violations"), unknown: rule("unknown"), inapplicable: rule("inapplicable"), notes: rule("notes")}
+}
+
+// run evaluates the query within bounds of time and memory.
+func (e *Evaluator) run(ctx context.Context, input ast.Value, budget time.Duration) (ast.Object, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan struct{})
+	defer func() { <-done }() // the watcher ends before its context is reused
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		defer close(done)
+		watch(stop, budget, cancel)
+	}()
+	rs, err := e.query.Eval(ctx, rego.EvalParsedInput(input))
+	if cause := context.Cause(ctx); cause != nil {
+		return nil, cause
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(rs) == 1 && len(rs[0].Expressions) == 1 {
+		if t, ok := rs[0].Expressions[0].Value.(*ast.Term); ok {
+			if o, ok := t.Value.(ast.Object); ok {
+				return o, nil
+			}
+		}
+	}
+	return nil, errors.New("it gave no answer")
+}
+
+// watch cancels a query that takes too long or too much.
+func watch(stop <-chan struct{}, budget time.Duration, cancel context.CancelCauseFunc) {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	limit := sample[0].Value.Uint64() + MemoryBudget
+	tick := time.NewTicker(memoryCheck)
+	defer tick.Stop()
+	end := time.NewTimer(budget)
+	defer end.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-end.C:
+			cancel(fmt.Errorf("it took more than %s", budget))
+			return
+		case <-tick.C:
+			if metrics.Read(sample); sample[0].Value.Uint64() > limit {
+				cancel(errMemory)
+				return
+			}
+		}
+	}
+}
+
+// document builds the input. Column names and short values come again and
+// again, so each is made once.
+type document struct {
+	in    Input
+	facts ast.Object
+	terms map[string]*ast.Term
+}
+
+func newDocument(in Input) *document {
+	return &document{in: in, facts: ast.NewObject(), terms: map[string]*ast.Term{}}
+}
+
+func (d *document) input(controls ...muster.Control) ast.Value {
+	ask := ast.NewObject()
+	for _, c := range controls {
+		ask.Insert(ast.StringTerm(c.ID), ast.InternedTerm(true))
+	}
+	h := d.in.Host
+	host := ast.NewObject(
+		[2]*ast.Term{ast.StringTerm("id"), ast.StringTerm(string(h.ID))},
+		[2]*ast.Term{ast.StringTerm("hostname"), ast.StringTerm(h.Hostname)},
+		[2]*ast.Term{ast.StringTerm("county"), ast.StringTerm(string(h.County))},
+		[2]*ast.Term{ast.StringTerm("profile"), ast.StringTerm(string(h.Profile))},
+		[2]*ast.Term{ast.StringTerm("platform"), ast.StringTerm(string(h.Platform))},
+	)
+	return ast.NewObject(
+		[2]*ast.Term{ast.StringTerm("ask"), ast.NewTerm(ask)},
+		[2]*ast.Term{ast.StringTerm("facts"), ast.NewTerm(d.facts)},
+		[2]*ast.Term{ast.StringTerm("host"), ast.NewTerm(host)},
+		[2]*ast.Term{ast.StringTerm("time"), ast.StringTerm(d.in.Now.UTC().Format(time.RFC3339))},
+	)
+}
+
+// add puts in the facts that are ok and not in yet.
+func (d *document) add(names []string) {
+	for _, name := range names {
+		r, ok := d.in.Facts[name]
+		key := d.term(name)
+		if !ok || r.Status != muster.FactOK || d.facts.Get(key) != nil {
+			continue
+		}
+		rows := make([]*ast.Term, len(r.Rows))
+		for i, row := range r.Rows {
+			cells := make([][2]*ast.Term, 0, len(row))
+			for column, value := range row {
+				cells = append(cells, [2]*ast.Term{d.term(column), d.term(value)})
+			}
+			rows[i] = ast.NewTerm(ast.NewObject(cells...))
+		}
+		d.facts.Insert(key, ast.ArrayTerm(rows...))
+	}
+}
+
+func (d *document) term(s string) *ast.Term {
+	const short = 32
+	if len(s) > short {
+		return ast.StringTerm(s)
+	}
+	t, ok := d.terms[s]
+	if !ok {
+		t = ast.StringTerm(s)
+		d.terms[s] = t
+	}
+	return t
+}

@@ -1,0 +1,110 @@
+// Package bundle builds, checks, signs and opens policy bundles: plain OPA
+// bundles that hold the controls of a baseline (Rego), the facts they ask for
+// (SQL), the dated lists they read, and the waivers.
+//
+//	.manifest               revision; metadata.muster: version, created, expires, min_agent
+//	.signatures.json        one JWT (ES256) over the digest of every other file
+//	controls.json           the catalogue, made from the annotations
+//	controls/*.rego         package muster.controls.<id>, one control each
+//	lib/*.rego              helpers
+//	facts/data.yaml         name: {windows: SQL, linux: SQL}
+//	lists/data.yaml         name: {dated, source, value}
+//	freshness/data.yaml     name: days that a list stays fresh; 0 means for ever
+//	waivers/data.yaml       a list of muster.Waiver
+//
+// Foreign bundles are read with bounds on files and bytes, and nothing in them
+// is believed before its signature is verified.
+package bundle
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/passmuster/muster"
+)
+
+// Bundle is an opened policy bundle. It is read-only; With… methods return a
+// changed copy.
+type Bundle struct {
+	Revision string
+	// Version counts up with each release; a host keeps the highest as a floor.
+	// 0 for the built-in baseline and for folders.
+	Version int64
+	// Digest is the lower-case hex SHA-256 over the names and contents of all
+	// files but the signature, however they were packed.
+	Digest string
+	// Signed: the signature was verified against one of the given keys.
+	Signed bool
+	// Created and Expires are zero where the manifest does not say.
+	Created time.Time
+	Expires time.Time
+	// MinAgent is the oldest agent version that can run the bundle, or "".
+	MinAgent string
+
+	Controls []muster.Control // ordered by id
+	Facts    map[string]muster.Fact
+	Lists    map[string]List
+	Waivers  []muster.Waiver
+	// Modules is the Rego source by file name, tests left out.
+	Modules map[string][]byte
+
+	data      map[string]any // of the data files, lists and facts left out
+	freshness map[string]int // list name to days; absent or 0 means no limit
+}
+
+// List is dated data that controls read as data.lists.<name>.
+type List struct {
+	// Value as JSON decodes it.
+	Value any
+	// Dated says when the list was last known to be right; zero where nobody said.
+	Dated  time.Time
+	Source string
+	// MaxAge after which the list is stale; 0 means never.
+	MaxAge time.Duration
+}
+
+// Stale reports whether the list is past its date at now. A list that can go
+// stale and carries no date is.
+func (l List) Stale(now time.Time) bool {
+	return l.MaxAge > 0 && (l.Dated.IsZero() || now.After(l.Dated.Add(l.MaxAge)))
+}
+
+// Stale reports whether the bundle is past its expiry at now. It still judges.
+func (b *Bundle) Stale(now time.Time) bool {
+	return !b.Expires.IsZero() && now.After(b.Expires)
+}
+
+// Data is the document that Rego sees as data: the bundle's data files, and the
+// plain values of the lists under "lists". The caller must not change it.
+func (b *Bundle) Data() map[string]any {
+	data := maps.Clone(b.data)
+	lists := make(map[string]any, len(b.Lists))
+	for name, l := range b.Lists {
+		lists[name] = l.Value
+	}
+	data["lists"] = lists
+	return data
+}
+
+// digest is independent of packing and of order.
+func digest(files map[string][]byte) string {
+	h := sha256.New()
+	field := func(b []byte) {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(b)))
+		h.Write(n[:])
+		h.Write(b)
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if name == signaturesFile {
+			continue
+		}
+		field([]byte(name))
+		field(files[name])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

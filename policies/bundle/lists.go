@@ -1,0 +1,93 @@
+package bundle
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/util"
+)
+
+// WithLists lays lists over those of the bundle. jsonBytes is an object of list
+// names; "dated" in it dates the whole set, and an entry {dated, source, value}
+// dates itself. Lists that it does not name stay as they are.
+func (b *Bundle) WithLists(jsonBytes []byte) (*Bundle, error) {
+	var set map[string]any
+	if err := util.UnmarshalJSON(jsonBytes, &set); err != nil {
+		return nil, fmt.Errorf("read lists: want one JSON object of list names: %w", err)
+	}
+	over, err := parseLists(set, b.freshness)
+	if err != nil {
+		return nil, err
+	}
+	laid := *b
+	laid.Lists = maps.Clone(b.Lists)
+	maps.Copy(laid.Lists, over)
+	return &laid, nil
+}
+
+func parseLists(set map[string]any, freshness map[string]int) (map[string]List, error) {
+	dated, err := parseDate(set["dated"])
+	if err != nil {
+		return nil, fmt.Errorf("read lists: dated: %w", err)
+	}
+	lists := make(map[string]List, len(set))
+	for name, entry := range set {
+		if name == "dated" {
+			continue
+		}
+		l := List{Value: entry, Dated: dated, MaxAge: time.Duration(freshness[name]) * 24 * time.Hour}
+		if own, ok := entry.(map[string]any); ok && own["value"] != nil && own["dated"] != nil {
+			l.Value = own["value"]
+			l.Source, _ = own["source"].(string)
+			if l.Dated, err = parseDate(own["dated"]); err != nil {
+				return nil, fmt.Errorf("read list %s: dated: %w", name, err)
+			}
+		}
+		lists[name] = l
+	}
+	return lists, nil
+}
+
+// parseDate reads "2026-11-20" or RFC 3339; nothing is the zero time.
+func parseDate(v any) (time.Time, error) {
+	s, ok := v.(string)
+	if v == nil || ok && s == "" {
+		return time.Time{}, nil
+	}
+	if !ok {
+		return time.Time{}, errors.New("want a date in quotes, for example \"2026-11-20\"")
+	}
+	if t, err := time.Parse(time.DateOnly, s); err == nil {
+		return t, nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q is no date: write 2026-11-20", s)
+	}
+	return t.UTC(), nil
+}
+
+// parseFreshness reads the freshness document.
+func parseFreshness(v any) (map[string]int, error) {
+	days := map[string]int{}
+	if v == nil {
+		return days, nil
+	}
+	if err := reshape(v, &days); err != nil {
+		return nil, fmt.Errorf("read freshness: want list names with a number of days: %w", err)
+	}
+	return days, nil
+}
+
+// reshape decodes an already parsed document into typed form, so that what was
+// verified and what is used are one reading of the bytes.
+func reshape(v, into any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, into)
+}

@@ -1,0 +1,335 @@
+package bundle
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/util"
+
+	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/policies"
+)
+
+// Bounds on a bundle, so that a small file cannot become a large one.
+const (
+	// MaxFiles is the most files that a bundle may hold.
+	MaxFiles = 2_000
+	// MaxBytes is the most bytes that a bundle may hold, uncompressed.
+	MaxBytes = 16 << 20
+)
+
+const (
+	manifestFile   = ".manifest"
+	signaturesFile = ".signatures.json"
+	catalogueFile  = "controls.json"
+)
+
+var factName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+// OpenOptions says what a bundle must prove.
+type OpenOptions struct {
+	// Keys that may have signed, each DER SubjectPublicKeyInfo of a P-256 key.
+	Keys [][]byte
+	// Unsigned accepts a bundle without a signature. A signature that is there
+	// must be good all the same.
+	Unsigned bool
+	// Agent is the version to hold against the bundle's minimum; "" means muster.Version.
+	Agent string
+}
+
+// Open reads a packed bundle (tar, gzip) and verifies it. The error wraps
+// ErrUnsigned or ErrUntrusted where these apply. An expired bundle opens.
+func Open(data []byte, opts OpenOptions) (*Bundle, error) {
+	files, err := unpack(data)
+	if err != nil {
+		return nil, fmt.Errorf("open policy bundle: %w", err)
+	}
+	signed, err := verify(files, opts)
+	if err != nil {
+		return nil, fmt.Errorf("open policy bundle: %w", err)
+	}
+	b, err := load(files)
+	if err != nil {
+		return nil, fmt.Errorf("open policy bundle: %w", err)
+	}
+	b.Signed = signed
+	agent := cmp.Or(opts.Agent, muster.Version)
+	if olderThan(agent, b.MinAgent) {
+		return nil, fmt.Errorf("open policy bundle: it needs muster %s or newer, this is %s: update muster", b.MinAgent, agent)
+	}
+	return b, nil
+}
+
+// OpenDir reads the sources of a bundle from a folder, unsigned.
+func OpenDir(fsys fs.FS) (*Bundle, error) {
+	files, err := sources(fsys, false)
+	if err != nil {
+		return nil, fmt.Errorf("open policy folder: %w", err)
+	}
+	delete(files, catalogueFile) // may be behind the Rego that it was made from
+	b, err := load(files)
+	if err != nil {
+		return nil, fmt.Errorf("open policy folder: %w", err)
+	}
+	return b, nil
+}
+
+// Embedded opens the baseline that this program was built with.
+func Embedded() (*Bundle, error) {
+	files, err := sources(policies.FS(), false)
+	if err != nil {
+		return nil, fmt.Errorf("open built-in baseline: %w", err)
+	}
+	b, err := load(files)
+	if err != nil {
+		return nil, fmt.Errorf("open built-in baseline: %w", err)
+	}
+	b.Revision = "builtin-" + muster.Version
+	return b, nil
+}
+
+// sources reads a folder; tests of policies are included where asked for.
+func sources(fsys fs.FS, tests bool) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	total := 0
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		test := isTest(name)
+		if d.IsDir() || !belongs(name) || test && !tests {
+			return nil
+		}
+		data, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return err
+		}
+		files[name] = data
+		if total += len(data); total > MaxBytes || len(files) > MaxFiles {
+			return fmt.Errorf("more than %d files or %d bytes", MaxFiles, MaxBytes)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, errors.New("no policy files here: want controls/*.rego and facts/data.yaml")
+	}
+	return files, nil
+}
+
+// belongs tells the files of a bundle from what else lies in a folder.
+func belongs(name string) bool {
+	return name == manifestFile || name == catalogueFile || path.Ext(name) == ".rego" || isData(name)
+}
+
+func isData(name string) bool {
+	switch path.Base(name) {
+	case "data.json", "data.yaml", "data.yml":
+		return true
+	}
+	return false
+}
+
+func unpack(data []byte) (map[string][]byte, error) {
+	zr, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf(garbled, err)
+	}
+	left := &io.LimitedReader{R: zr, N: MaxBytes + 1}
+	files, err := untar(left)
+	if left.N <= 0 || len(files) > MaxFiles {
+		return nil, fmt.Errorf("it unpacks to more than %d files or %d bytes", MaxFiles, MaxBytes)
+	}
+	return files, err
+}
+
+const garbled = "this is no policy bundle, or only part of one: copy it again: %w"
+
+func untar(r io.Reader) (map[string][]byte, error) {
+	tr := tar.NewReader(r)
+	files := map[string][]byte{}
+	for len(files) <= MaxFiles {
+		h, err := tr.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf(garbled, err)
+		}
+		if h.Typeflag == tar.TypeDir {
+			continue
+		}
+		name := strings.TrimPrefix(h.Name, "/")
+		if h.Typeflag != tar.TypeReg || !fs.ValidPath(name) {
+			return nil, fmt.Errorf("it holds %q, which is no plain file", h.Name)
+		}
+		if _, twice := files[name]; twice {
+			return nil, fmt.Errorf("it holds %s twice", name)
+		}
+		if files[name], err = io.ReadAll(tr); err != nil {
+			return nil, fmt.Errorf(garbled, err)
+		}
+	}
+	// The checksum of the whole comes after the last file.
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return nil, fmt.Errorf(garbled, err)
+	}
+	return files, nil
+}
+
+// manifest is what .manifest tells us; OPA's own fields but revision are left to OPA.
+type manifest struct {
+	Revision string `json:"revision"`
+	Rego     int    `json:"rego_version,omitempty"`
+	Metadata struct {
+		Muster release `json:"muster"`
+	} `json:"metadata"`
+}
+
+type release struct {
+	Version  int64     `json:"version"`
+	Created  time.Time `json:"created,omitzero"`
+	Expires  time.Time `json:"expires,omitzero"`
+	MinAgent string    `json:"min_agent,omitempty"`
+}
+
+func load(files map[string][]byte) (*Bundle, error) {
+	b := &Bundle{Digest: digest(files), Modules: map[string][]byte{}, data: map[string]any{}}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		switch {
+		case path.Ext(name) == ".rego" && !isTest(name):
+			b.Modules[name] = files[name]
+		case isData(name):
+			var v any
+			if err := util.Unmarshal(files[name], &v); err != nil {
+				return nil, fmt.Errorf("read %s: %w", name, err)
+			}
+			if err := graft(b.data, path.Dir(name), v); err != nil {
+				return nil, fmt.Errorf("read %s: %w", name, err)
+			}
+		case name == manifestFile:
+			var v any
+			var m manifest
+			if err := util.Unmarshal(files[name], &v); err != nil {
+				return nil, fmt.Errorf("read %s: %w", name, err)
+			}
+			if err := reshape(v, &m); err != nil {
+				return nil, fmt.Errorf("read %s: %w", name, err)
+			}
+			r := m.Metadata.Muster
+			b.Revision, b.Version, b.Created, b.Expires, b.MinAgent = m.Revision, r.Version, r.Created, r.Expires, r.MinAgent
+		}
+	}
+	return b, b.read(files[catalogueFile])
+}
+
+// read turns the data documents that have a meaning here into types, and checks
+// that the parts of the bundle know each other.
+func (b *Bundle) read(catalogue []byte) (err error) {
+	if b.freshness, err = parseFreshness(b.data["freshness"]); err != nil {
+		return err
+	}
+	lists, ok := b.data["lists"].(map[string]any)
+	if !ok && b.data["lists"] != nil {
+		return errors.New("read lists: want an object of list names")
+	}
+	if b.Lists, err = parseLists(lists, b.freshness); err != nil {
+		return err
+	}
+	if b.Facts, err = parseFacts(b.data["facts"]); err != nil {
+		return err
+	}
+	if err := reshape(b.data["waivers"], &b.Waivers); err != nil {
+		return fmt.Errorf("read waivers: %w", err)
+	}
+	delete(b.data, "facts") // SQL is no business of a control
+
+	if catalogue != nil {
+		if err := json.Unmarshal(catalogue, &b.Controls); err != nil {
+			return fmt.Errorf("read %s: %w", catalogueFile, err)
+		}
+	} else if b.Controls, err = annotated(b.Modules); err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, c := range b.Controls {
+		if c.ID == "" || seen[c.ID] {
+			return fmt.Errorf("control %q is there twice, or has no id", c.ID)
+		}
+		seen[c.ID] = true
+		for _, name := range append(slices.Concat(c.Facts...), c.Also...) {
+			if _, ok := b.Facts[name]; !ok {
+				return fmt.Errorf("control %s asks for fact %q, which the bundle does not have: add it to facts/data.yaml", c.ID, name)
+			}
+		}
+	}
+	return nil
+}
+
+func parseFacts(v any) (map[string]muster.Fact, error) {
+	var raw map[string]map[muster.Platform]string
+	if err := reshape(v, &raw); err != nil {
+		return nil, fmt.Errorf("read facts: want name: {windows: SQL, linux: SQL}: %w", err)
+	}
+	facts := make(map[string]muster.Fact, len(raw))
+	for name, sql := range raw {
+		if !factName.MatchString(name) {
+			return nil, fmt.Errorf("read facts: %q is no name for a fact: use lower-case letters, digits and _", name)
+		}
+		for platform, statement := range sql {
+			if platform != muster.Windows && platform != muster.Linux {
+				return nil, fmt.Errorf("read fact %s: platform %q is not known: use windows or linux", name, platform)
+			}
+			if strings.TrimSpace(statement) == "" {
+				return nil, fmt.Errorf("read fact %s: the statement for %s is empty: leave it out", name, platform)
+			}
+		}
+		facts[name] = muster.Fact{Name: name, SQL: sql}
+	}
+	return facts, nil
+}
+
+// graft puts a data file's value where its folder says, as OPA does.
+func graft(root map[string]any, dir string, v any) error {
+	if dir == "." {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return errors.New("the data file at the top must hold an object")
+		}
+		maps.Copy(root, m)
+		return nil
+	}
+	steps := strings.Split(dir, "/")
+	for _, step := range steps[:len(steps)-1] {
+		next, ok := root[step].(map[string]any)
+		if !ok {
+			if root[step] != nil {
+				return fmt.Errorf("%s is both a value and a folder", step)
+			}
+			next = map[string]any{}
+			root[step] = next
+		}
+		root = next
+	}
+	last := steps[len(steps)-1]
+	if root[last] != nil {
+		return fmt.Errorf("%s is given twice", dir)
+	}
+	root[last] = v
+	return nil
+}

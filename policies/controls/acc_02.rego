@@ -1,0 +1,88 @@
+# METADATA
+# title: Few people have administrator rights
+# description: >-
+#   With administrator rights, one wrong click changes the whole computer.
+# custom:
+#   id: MVS-ACC-02
+#   severity: high
+#   profiles: [workstation, ems]
+#   platforms: [windows, linux]
+#   facts: [admins, domain, domain_registry]
+#   also: [sudo_rules]
+#   lists: [admins_allowed]
+#   maps:
+#     cis: ["5.4"]
+#     cpg1: ["2.E"]
+#     cpg2: ["3.G"]
+#     csf: ["PR.AA-05"]
+#     belfer: ["6"]
+#     nist: ["AC-6"]
+#     vvsg: ["11.4-A"]
+#   remedy: >-
+#     Ask IT to take administrator rights away from everyone who does not need them. Give helpers a separate administrator account for that work only.
+package muster.controls.acc_02
+
+import data.muster.lib
+
+limit := 3
+
+# Guest and the accounts that Windows keeps for itself are never administrators.
+admins contains a.username if {
+	lib.windows
+	some a in input.facts.admins
+	not regex.match(`-(501|503|504)$`, a.sid)
+}
+
+admins contains a.username if {
+	not lib.windows
+	some a in input.facts.admins
+	a.username != "root"
+}
+
+admins contains r.header if {
+	some r in rules
+	not regex.match(`^(%|root$)`, r.header)
+}
+
+# Rules that give everything to someone.
+rules contains r if {
+	some r in input.facts.sudo_rules
+	regex.match(`(^|[ ,:)])ALL$`, trim_space(r.rule_details))
+	not regex.match(`^(Defaults|[A-Z]+_Alias|[#@]include)`, r.header)
+}
+
+allowed := {lib.folded(name) | some name in data.lists.admins_allowed}
+
+violations contains {"subject": name, "found": "has administrator rights", "want": "on the list admins_allowed, or without these rights"} if {
+	some name in admins
+	not lib.folded(name) in allowed
+}
+
+violations contains {"subject": a.username, "found": sprintf("user id 0 (%s)", [a.groupname]), "want": "only root has user id 0"} if {
+	not lib.windows
+	some a in input.facts.admins
+	a.uid == "0"
+	a.groupname == "uid 0"
+	a.username != "root"
+}
+
+violations contains {"subject": "administrators", "found": sprintf("%d accounts", [count(admins)]), "want": sprintf("at most %d", [limit])} if {
+	count(admins) > limit
+}
+
+unknown contains sprintf("joined to %s, whose administrators cannot be listed here", [concat(", ", lib.domains)]) if {
+	count(lib.domains) > 0
+}
+
+unknown contains sprintf("sudo gives all rights to %s, whose members were not listed", [r.header]) if {
+	some r in rules
+	startswith(r.header, "%")
+	not r.header in {"%sudo", "%wheel", "%admin"}
+}
+
+unknown contains "no administrator was seen at all" if count(input.facts.admins) == 0
+
+notes contains sprintf("%s may become root without a password (%s)", [r.header, r.source]) if {
+	some r in rules
+	contains(r.rule_details, "NOPASSWD")
+}

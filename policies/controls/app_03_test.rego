@@ -1,0 +1,26 @@
+package muster.controls.app_03_test
+
+import data.muster.controls.app_03
+
+host(logging, state) := {"facts": {
+	"powershell": [{"name": "EnableScriptBlockLogging", "data": v} | some v in logging],
+	"smb1": [{"name": "MicrosoftWindowsPowerShellV2Root", "state": state, "statename": "x"}],
+}}
+
+test_pass if {
+	count(app_03.violations) == 0 with input as host(["1"], "2")
+	count(app_03.unknown) == 0 with input as host(["1"], "2")
+	count(app_03.notes) == 3 with input as host(["1"], "2")
+}
+
+test_fail_no_logging if {
+	count(app_03.violations) == 1 with input as host([], "3")
+	count(app_03.violations) == 1 with input as host(["0"], "3")
+}
+
+test_fail_old_powershell if count(app_03.violations) == 1 with input as host(["1"], "1")
+
+test_unknown_state if {
+	count(app_03.violations) == 0 with input as host(["1"], "4")
+	count(app_03.unknown) == 1 with input as host(["1"], "4")
+}

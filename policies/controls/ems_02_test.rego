@@ -1,0 +1,33 @@
+package muster.controls.ems_02_test
+
+import data.muster.controls.ems_02
+
+manifest := [{"path": `C:\Program Files\ExampleEMS\Studio.exe`, "sha256": "AA", "size": 10}]
+
+host(files) := {"host": {"platform": "windows", "profile": "ems"}, "facts": {"trusted_files": files}}
+
+good := {"path": `c:\program files\exampleems\STUDIO.EXE`, "size": "10", "sha256": "aa"}
+
+extra := {"path": `C:\Program Files\ExampleEMS\extra.dll`, "size": "1", "sha256": "bb"}
+
+readme := {"path": `C:\Program Files\ExampleEMS\readme.txt`, "size": "1", "sha256": "bb"}
+
+test_pass if {
+	count(ems_02.violations) == 0 with input as host([good, readme]) with data.lists.manifest as manifest
+	count(ems_02.unknown) == 0 with input as host([good, readme]) with data.lists.manifest as manifest
+}
+
+test_fail_missing if count(ems_02.violations) == 1 with input as host([]) with data.lists.manifest as manifest
+
+test_fail_changed if count(ems_02.violations) == 1 with input as host([object.union(good, {"sha256": "cc"})]) with data.lists.manifest as manifest
+
+test_fail_size if count(ems_02.violations) == 1 with input as host([object.union(good, {"size": "11"})]) with data.lists.manifest as manifest
+
+test_fail_extra_program if count(ems_02.violations) == 1 with input as host([good, extra]) with data.lists.manifest as manifest
+
+test_unknown_not_hashed if {
+	count(ems_02.violations) == 0 with input as host([object.union(good, {"sha256": ""})]) with data.lists.manifest as manifest
+	count(ems_02.unknown) == 1 with input as host([object.union(good, {"sha256": ""})]) with data.lists.manifest as manifest
+}
+
+test_unknown_empty_manifest if count(ems_02.unknown) == 1 with input as host([good]) with data.lists.manifest as []

@@ -1,0 +1,49 @@
+package muster.controls.enc_01_test
+
+import data.muster.controls.enc_01
+
+volume(letter, protection, conversion, method) := {"drive_letter": letter, "protection_status": protection, "conversion_status": conversion, "encryption_method": method}
+
+host(volumes) := {
+	"host": {"platform": "windows", "profile": "workstation"},
+	"facts": {
+		"disk_encryption": volumes,
+		"disk_space": [{"volume": "C:", "description": "Local Fixed Disk"}, {"volume": "E:", "description": "Removable Disk"}],
+	},
+}
+
+linux(encrypted) := {
+	"host": {"platform": "linux", "profile": "workstation"},
+	"facts": {"disk_encryption": [{"path": "/", "device": "/dev/sda1", "encrypted": encrypted}], "disk_space": []},
+}
+
+test_pass if {
+	h := host([volume("C:", "1", "1", "XTS_AES_256"), volume("E:", "0", "0", "None")])
+	count(enc_01.violations) == 0 with input as h
+	count(enc_01.unknown) == 0 with input as h
+}
+
+test_pass_linux if {
+	count(enc_01.violations) == 0 with input as linux("1")
+	count(enc_01.unknown) == 0 with input as linux("1")
+}
+
+test_fail_when_only_the_remembered_status_is_good if {
+	count(enc_01.violations) == 1 with input as host([volume("C:", "1", "0", "None")])
+}
+
+test_fail_linux if count(enc_01.violations) == 1 with input as linux("0")
+
+test_unknown_status if {
+	count(enc_01.violations) == 0 with input as host([volume("C:", "2", "1", "XTS_AES_256")])
+	count(enc_01.unknown) == 1 with input as host([volume("C:", "2", "1", "XTS_AES_256")])
+}
+
+test_unknown_without_rows if count(enc_01.unknown) == 2 with input as host([])
+
+test_unknown_linux if count(enc_01.unknown) == 1 with input as linux("")
+
+test_inapplicable if {
+	h := {"host": {"platform": "windows", "profile": "ems"}, "facts": {"disk_encryption": [], "disk_space": []}}
+	count(enc_01.inapplicable) == 1 with input as h with data.lists.ems_baseline as {"encryption": false}
+}

@@ -1,0 +1,73 @@
+# METADATA
+# title: The computer does not trust names shouted on the local network
+# description: >-
+#   LLMNR, NetBIOS and mDNS answers can be faked to steal passwords inside the office.
+# custom:
+#   id: MVS-NET-06
+#   severity: medium
+#   profiles: [workstation]
+#   platforms: [windows, linux]
+#   facts: [name_resolution]
+#   maps:
+#     cis: ["4.8"]
+#     cpg1: ["2.W"]
+#     cpg2: ["3.I"]
+#     csf: ["PR.PS-01"]
+#     belfer: ["7"]
+#     nist: ["SC-20", "CM-7"]
+#   remedy: >-
+#     Ask IT to turn off LLMNR and NetBIOS through policy. Test that printers still work afterwards.
+package muster.controls.net_06
+
+import data.muster.lib
+
+rows := input.facts.name_resolution
+
+violations contains {"subject": "LLMNR", "found": "on", "want": "EnableMulticast = 0 by policy"} if {
+	lib.windows
+	not "0" in {r.data | some r in rows; lower(r.name) == "enablemulticast"; contains(lower(r.key), "policies")}
+}
+
+netbios_off if lib.values(rows, "enablenetbios") & {"0", "2"} != set()
+
+violations contains {"subject": "NetBIOS", "found": sprintf("NetbiosOptions = %s on %s", [r.data, lib.basename(r.key)]), "want": "NetbiosOptions = 2 on every interface"} if {
+	lib.windows
+	some r in rows
+	lower(r.name) == "netbiosoptions"
+	r.data != "2"
+	not netbios_off
+}
+
+unknown contains "no network interface says whether it uses NetBIOS" if {
+	lib.windows
+	count(lib.values(rows, "netbiosoptions")) == 0
+	not netbios_off
+}
+
+# On Linux a port tells who answers.
+violations contains {"subject": "LLMNR", "found": sprintf("port 5355 is open (%s)", [r.name]), "want": "LLMNR=no"} if {
+	some r in rows
+	r.port == "5355"
+}
+
+violations contains {"subject": "NetBIOS", "found": sprintf("port 137 is open (%s)", [r.name]), "want": "nmbd stopped"} if {
+	some r in rows
+	r.port == "137"
+}
+
+violations contains {"subject": "mDNS", "found": "avahi-daemon is running", "want": "avahi-daemon stopped"} if {
+	some r in rows
+	r.port == "5353"
+	startswith(r.name, "avahi")
+}
+
+notes contains sprintf("mDNS answers on port 5353 (%s)", [r.name]) if {
+	some r in rows
+	r.port == "5353"
+	not startswith(r.name, "avahi")
+}
+
+notes contains "mDNS is not switched off" if {
+	lib.windows
+	not "0" in lib.values(rows, "enablemdns")
+}

@@ -1,0 +1,30 @@
+package muster.controls.net_08_test
+
+import data.muster.controls.net_08
+
+host(address, hostnames) := {
+	"host": {"hostname": "CLERK-03", "platform": "linux", "profile": "workstation"},
+	"facts": {"hosts_file": [{"address": address, "hostnames": hostnames}]},
+}
+
+lists := {"hosts_allowed": ["ems-srv-01"], "protected_domains": ["sos.example.gov"]}
+
+test_pass if {
+	count(net_08.violations) == 0 with input as host("127.0.0.1", "localhost localhost.localdomain") with data.lists as lists
+	count(net_08.violations) == 0 with input as host("127.0.1.1", "clerk-03.county.example.gov clerk-03") with data.lists as lists
+	count(net_08.violations) == 0 with input as host("ff02::1", "ip6-allnodes") with data.lists as lists
+	count(net_08.violations) == 0 with input as host("192.168.77.10", "EMS-SRV-01") with data.lists as lists
+}
+
+test_fail_unknown_name if count(net_08.violations) == 1 with input as host("10.0.0.1", "intranet") with data.lists as lists
+
+test_fail_localhost_led_away if count(net_08.violations) == 1 with input as host("10.0.0.1", "localhost") with data.lists as lists
+
+test_fail_protected_even_when_allowed if {
+	l := object.union(lists, {"hosts_allowed": ["vote.sos.example.gov"]})
+	count(net_08.violations) == 1 with input as host("10.0.0.1", "vote.sos.example.gov") with data.lists as l
+	count(net_08.violations) == 0 with input as host("10.0.0.1", "vote.sos.example.gov.test") with data.lists as object.union(l, {"hosts_allowed": ["vote.sos.example.gov.test"]})
+}
+
+# The engine answers unknown where the file could not be read: nothing is claimed here.
+test_unknown_without_the_file if count(net_08.violations) == 0 with input as {"host": {"hostname": "x"}, "facts": {}} with data.lists as lists

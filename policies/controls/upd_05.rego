@@ -1,0 +1,74 @@
+# METADATA
+# title: Web browsers are up to date
+# description: >-
+#   Staff open links from the public all day, so the browser is the front door.
+# custom:
+#   id: MVS-UPD-05
+#   severity: high
+#   profiles: [workstation]
+#   platforms: [windows, linux]
+#   facts: [browsers]
+#   lists: [browser_floor]
+#   maps:
+#     cis: ["9.1"]
+#     cpg1: ["1.E"]
+#     cpg2: ["2.B"]
+#     csf: ["PR.PS-02"]
+#     belfer: ["7"]
+#     nist: ["SI-2"]
+#   remedy: >-
+#     Open the browser, choose Help and About, and let it update itself. Remove browsers that nobody uses.
+package muster.controls.upd_05
+
+import data.muster.lib
+
+# The kind decides which floor holds.
+kind(name) := "chrome" if regex.match(`(?i)^google.chrome|^chromium|\\chrome\.exe$`, name)
+
+kind(name) := "edge" if regex.match(`(?i)^microsoft.edge|\\msedge\.exe$`, name)
+
+kind(name) := "firefox" if {
+	firefox(name)
+	not esr
+}
+
+kind(name) := "firefox_esr" if {
+	firefox(name)
+	esr
+}
+
+firefox(name) if regex.match(`(?i)^(mozilla )?firefox|\\firefox\.exe$`, name)
+
+esr if {
+	some b in input.facts.browsers
+	regex.match(`(?i)^(mozilla )?firefox.*\besr\b`, b.name)
+}
+
+browsers contains {"name": b.name, "version": b.version, "kind": kind(b.name)} if some b in input.facts.browsers
+
+# A snap updates itself; its package says nothing of its version.
+snap(b) if contains(b.version, "snap")
+
+violations contains {"subject": b.name, "found": b.version, "want": sprintf("version %v or newer", [floor])} if {
+	some b in browsers
+	not snap(b)
+	floor := data.lists.browser_floor[b.kind]
+	lib.major(b.version) < floor
+}
+
+unknown contains sprintf("the version of %s cannot be read", [b.name]) if {
+	some b in browsers
+	not lib.major(b.version)
+}
+
+unknown contains sprintf("%s is a snap, whose version cannot be read", [b.name]) if {
+	some b in browsers
+	snap(b)
+}
+
+unknown contains sprintf("list browser_floor says nothing of %s", [b.kind]) if {
+	some b in browsers
+	not data.lists.browser_floor[b.kind]
+}
+
+inapplicable contains "no browser is installed" if count(browsers) == 0

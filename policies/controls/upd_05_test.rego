@@ -1,0 +1,47 @@
+package muster.controls.upd_05_test
+
+import data.muster.controls.upd_05
+
+floors := {"chrome": 151, "edge": 151, "firefox": 151, "firefox_esr": 140}
+
+host(platform, programs) := {
+	"host": {"platform": platform, "profile": "workstation"},
+	"facts": {"browsers": [{"name": name, "version": version} | some name, version in programs]},
+}
+
+test_pass if {
+	h := host("windows", {"Google Chrome": "151.0.1", "Mozilla Firefox 140.3.0 ESR (x64 en-US)": "140.3.0"})
+	count(upd_05.violations) == 0 with input as h with data.lists.browser_floor as floors
+	count(upd_05.unknown) == 0 with input as h with data.lists.browser_floor as floors
+}
+
+test_pass_linux if {
+	h := host("linux", {"firefox-esr": "140.4.0esr-1", "chromium": "1:152.0.1-1"})
+	count(upd_05.violations) == 0 with input as h with data.lists.browser_floor as floors
+	count(upd_05.browsers) == 2 with input as h with data.lists.browser_floor as floors
+}
+
+test_fail_program if {
+	h := host("windows", {"Google Chrome": "150.9"})
+	count(upd_05.violations) == 1 with input as h with data.lists.browser_floor as floors
+}
+
+test_fail_file if {
+	h := {"host": {"platform": "windows"}, "facts": {"browsers": [{"name": `C:\Program Files\Mozilla Firefox\firefox.exe`, "version": "140.0"}]}}
+	count(upd_05.violations) == 1 with input as h with data.lists.browser_floor as floors
+}
+
+test_unknown_version if {
+	h := host("windows", {"Google Chrome": ""})
+	count(upd_05.unknown) == 1 with input as h with data.lists.browser_floor as floors
+}
+
+test_unknown_snap if {
+	h := host("linux", {"firefox": "1:1snap1-0ubuntu5"})
+	count(upd_05.violations) == 0 with input as h with data.lists.browser_floor as floors
+	count(upd_05.unknown) == 1 with input as h with data.lists.browser_floor as floors
+}
+
+test_inapplicable if {
+	count(upd_05.inapplicable) == 1 with input as host("linux", {}) with data.lists.browser_floor as floors
+}

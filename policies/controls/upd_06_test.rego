@@ -1,0 +1,31 @@
+package muster.controls.upd_06_test
+
+import data.muster.controls.upd_06
+
+lists := {
+	"unsupported_software": ["Microsoft Office*2016*", "python2"],
+	"ems_baseline": {"software": [{"name": "Microsoft Office Standard 2016", "version": "16"}]},
+}
+
+host(profile, name, version) := {
+	"host": {"platform": "windows", "profile": profile},
+	"facts": {"software": [{"name": name, "version": version}]},
+}
+
+test_pass if {
+	count(upd_06.violations) == 0 with input as host("workstation", "python2-doc", "2.7") with data.lists as lists
+	count(upd_06.unknown) == 0 with input as host("workstation", "python2-doc", "2.7") with data.lists as lists
+}
+
+test_pass_certified if {
+	count(upd_06.violations) == 0 with input as host("ems", "Microsoft Office Standard 2016", "16") with data.lists as lists
+	count(upd_06.notes) == 1 with input as host("ems", "Microsoft Office Standard 2016", "16") with data.lists as lists
+}
+
+test_fail if count(upd_06.violations) == 1 with input as host("workstation", "Microsoft Office Standard 2016", "16") with data.lists as lists
+
+test_fail_by_name_alone if count(upd_06.violations) == 1 with input as host("workstation", "python2", "2.7.18") with data.lists as lists
+
+test_unknown_without_programs if {
+	count(upd_06.unknown) == 1 with input as {"host": {"profile": "workstation"}, "facts": {"software": []}} with data.lists as lists
+}
