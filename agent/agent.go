@@ -1,0 +1,255 @@
+// Package agent is one audit of one computer: it chooses the policy, gathers
+// the facts, has the policy judge them, and keeps a signed report for the
+// state. It wires the packages below it, which do not know each other.
+//
+// An audit answers whatever happens to its report: where the report cannot be
+// kept, the Result says so. It uses no network.
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/agent/eval"
+)
+
+// Options of one audit. The zero value audits this computer as a workstation by
+// the baseline that ships with the program, and keeps nothing.
+type Options struct {
+	// Profile of the host; "" means what the recording says, else the site, else
+	// a workstation.
+	Profile muster.Profile
+	// Site ties the host to its state; nil means to none.
+	Site *muster.Site
+	// StateDir holds the host's key, its reports and its policy; "" means that
+	// no report is kept. Nor is one of a recording, of some controls only, or of
+	// an unsigned policy.
+	StateDir string
+	// Bundle is the path of a policy to judge by; "" means the state's, else the
+	// baseline that ships with the program.
+	Bundle string
+	// Unsigned accepts Bundle without a signature.
+	Unsigned bool
+	// Recording is the path of a recorded host; "" means this computer.
+	Recording string
+	// Lists is the path of county and host lists, laid over those of the policy.
+	Lists string
+	// Now is the time to judge at; zero means the recording's, else the clock.
+	Now time.Time
+	// Only these controls, by id in any case; empty means all.
+	Only []string
+	// Osquery is "auto" (ask an osqueryd that is running), "start" (start one for
+	// this audit), "off", or the path of a socket; "" means off. A host of profile
+	// ems never asks one that nobody named.
+	Osquery string
+	// Answer gives the facts in place of any engine; nil means the engines.
+	Answer func(context.Context, []muster.Fact) []muster.FactResult
+	// Logger hears of engines that are lost during the audit; nil means nobody.
+	Logger *slog.Logger
+	// Progress is called before each fact; nil means that nobody watches.
+	Progress func(done, total int, fact string)
+}
+
+// Result of one audit.
+type Result struct {
+	Audit muster.Audit
+	// Results of the facts by name; facts that were not asked are not there.
+	Results map[string]muster.FactResult
+	// Controls by id, Facts by name, as the policy has them.
+	Controls map[string]muster.Control
+	Facts    map[string]muster.Fact
+	// Policy says why the policy may judge.
+	Policy PolicyKind
+	// Report is the number of the report that was kept; 0 where none was.
+	Report uint64
+	// Outcome says in one sentence what happens with the report.
+	Outcome string
+	// Warnings are sentences about what went wrong beside the audit itself.
+	Warnings []string
+}
+
+// InputError is a file or a word of the user that cannot be used. It is told
+// apart from an audit that failed.
+type InputError struct {
+	err  error
+	hint string
+}
+
+// NewInputError says what is wrong and, in hint, what to do; hint may be "".
+func NewInputError(err error, hint string) *InputError { return &InputError{err, hint} }
+
+func (e *InputError) Error() string { return e.err.Error() }
+func (e *InputError) Unwrap() error { return e.err }
+
+// Hint is the next step, or "".
+func (e *InputError) Hint() string { return e.hint }
+
+// Audit inspects the computer, or the recording, and judges it. Its error is an
+// InputError where something that the user named cannot be used; whatever
+// hinders only the report is in the Result.
+func Audit(ctx context.Context, o Options) (*Result, error) {
+	res := &Result{}
+	keep, why, err := openKeeper(o, res)
+	if err != nil {
+		return nil, err
+	}
+	defer keep.close()
+
+	policy, err := openPolicy(o)
+	if err != nil {
+		return nil, err
+	}
+	if policy.Kind == PolicyUnsigned {
+		why = "the policy is unsigned"
+	}
+	if o.Only, err = only(policy.Controls, o.Only); err != nil {
+		return nil, err
+	}
+	res.usePolicy(policy)
+
+	judge := compile(ctx, policy)
+	src, err := openSource(ctx, o)
+	if src != nil {
+		defer src.close()
+	}
+	evaluator, compileErr := judge()
+	if err := cmp.Or(err, compileErr); err != nil {
+		return nil, err
+	}
+	res.warn(src.warning)
+
+	host := muster.Host{Hostname: src.hostname, Profile: src.profile, Platform: src.platform}
+	if o.Site != nil {
+		host.County = o.Site.County
+	}
+	if keep != nil {
+		host.ID = keep.host
+	}
+	res.Results = map[string]muster.FactResult{}
+	for _, r := range src.gather(ctx, evaluator.Facts(host.Platform, host.Profile, o.Only)) {
+		res.Results[r.Name] = r
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("audit: stopped before it was done: %w", err)
+	}
+	findings, err := evaluator.Eval(ctx, eval.Input{Host: host, Now: src.now, Facts: res.Results, Only: o.Only})
+	if err != nil {
+		return nil, err
+	}
+	if len(findings) == 0 {
+		return nil, errors.New("audit: the policy has no controls, so nothing was checked")
+	}
+	res.conclude(host, src.now, policy, findings)
+	if len(o.Only) > 0 {
+		res.Audit.Summary.MeetsBaseline = false // nobody asked the others
+	}
+
+	if keep == nil || why != "" {
+		res.Outcome = "No report was kept: " + why + "."
+		return res, nil
+	}
+	keep.keep(o, host, res)
+	return res, nil
+}
+
+func (r *Result) usePolicy(p *Policy) {
+	r.Policy, r.Facts = p.Kind, p.Facts
+	r.Warnings = append(r.Warnings, p.Warnings...)
+	r.Controls = make(map[string]muster.Control, len(p.Controls))
+	for _, c := range p.Controls {
+		r.Controls[c.ID] = c
+	}
+}
+
+func (r *Result) conclude(host muster.Host, now time.Time, p *Policy, findings []muster.Finding) {
+	r.Audit = muster.Audit{
+		Schema: muster.AuditSchema, Host: host.Hostname, HostID: host.ID,
+		Profile: host.Profile, Platform: host.Platform, AuditedAt: now.UTC().Truncate(time.Second),
+		Policy:  muster.PolicyRef{Revision: p.Revision, Digest: p.Digest, Signed: p.Signed, Stale: p.Stale(now)},
+		Summary: muster.Summarize(findings), Findings: findings,
+	}
+	if r.Audit.Policy.Stale {
+		r.warn(fmt.Errorf("the policy expired on %s; it still judges, but ask your state for a newer one", p.Expires.Format("2 January 2006")))
+	}
+}
+
+// openPolicy chooses the policy and lays the user's lists over it.
+func openPolicy(o Options) (*Policy, error) {
+	p, err := OpenPolicy(PolicyOptions{Site: o.Site, StateDir: o.StateDir, Path: o.Bundle, Unsigned: o.Unsigned})
+	if err != nil || o.Lists == "" {
+		return p, err
+	}
+	b, err := readBounded(o.Lists, maxLists)
+	if err != nil {
+		return nil, NewInputError(fmt.Errorf("read the lists: %w", err), "")
+	}
+	laid, err := p.WithLists(b)
+	if err != nil {
+		return nil, NewInputError(fmt.Errorf("%s: %w", o.Lists, err), "")
+	}
+	p.Bundle = laid
+	return p, nil
+}
+
+// compile starts to compile the policy, beside whatever else there is to do,
+// and returns how to wait for it.
+func compile(ctx context.Context, p *Policy) func() (*eval.Evaluator, error) {
+	var e *eval.Evaluator
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		e, err = eval.New(ctx, p.Bundle)
+	}()
+	return func() (*eval.Evaluator, error) {
+		<-done
+		if err != nil && (p.Kind == PolicyFile || p.Kind == PolicyUnsigned) {
+			err = NewInputError(err, "`muster policy lint` says more")
+		}
+		return e, err
+	}
+}
+
+// only finds the ids that the policy uses for what the user typed.
+func only(controls []muster.Control, ids []string) ([]string, error) {
+	var found []string
+	for _, id := range ids {
+		i := slices.IndexFunc(controls, func(c muster.Control) bool { return strings.EqualFold(c.ID, strings.TrimSpace(id)) })
+		if i < 0 {
+			return nil, NewInputError(fmt.Errorf("control %q is not in the policy", id), "muster explain lists the controls")
+		}
+		found = append(found, controls[i].ID)
+	}
+	return found, nil
+}
+
+// maxLists bounds a file of lists, in bytes.
+const maxLists = 8 << 20
+
+func readBounded(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(b)) > limit {
+		return nil, fmt.Errorf("read %s: it is larger than %d bytes", path, limit)
+	}
+	if len(b) == 0 {
+		return nil, fmt.Errorf("read %s: %w", path, errors.New("it is empty"))
+	}
+	return b, nil
+}

@@ -1,0 +1,180 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/agent/facts"
+	"github.com/passmuster/muster/agent/facts/builtin"
+	"github.com/passmuster/muster/agent/facts/osquery"
+	"github.com/passmuster/muster/agent/facts/recorded"
+)
+
+// source is the host that answers: this computer, or a recorded one.
+type source struct {
+	hostname string
+	profile  muster.Profile
+	platform muster.Platform
+	now      time.Time
+	gather   func(context.Context, []muster.Fact) []muster.FactResult
+	engines  []facts.Engine
+	warning  error // about an engine that the audit can do without
+}
+
+func (s *source) close() {
+	for _, e := range s.engines {
+		e.Close()
+	}
+}
+
+func openSource(ctx context.Context, o Options) (*source, error) {
+	tables := builtin.Tables()
+	schema, err := facts.NewSchema(tables)
+	if err != nil {
+		return nil, err
+	}
+	var s *source
+	if o.Recording != "" {
+		s, err = recordedHost(o, schema)
+	} else {
+		s, err = thisHost(ctx, o, schema, tables)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.profile = profileOf(o, s.profile)
+	if !o.Now.IsZero() {
+		s.now = o.Now
+	}
+	if o.Answer != nil {
+		s.gather = o.Answer
+	}
+	return s, nil
+}
+
+// profileOf is what the user says, else the recording, else the site, else a workstation.
+func profileOf(o Options, recorded muster.Profile) muster.Profile {
+	profile := cmp.Or(o.Profile, recorded)
+	if o.Site != nil {
+		profile = cmp.Or(profile, o.Site.Profile)
+	}
+	return cmp.Or(profile, muster.Workstation)
+}
+
+func recordedHost(o Options, schema *facts.Schema) (*source, error) {
+	r, err := recorded.Open(o.Recording)
+	if err != nil {
+		return nil, NewInputError(err, "`muster facts record --out FILE` makes a recording")
+	}
+	engine, err := r.Engine(schema)
+	if err != nil {
+		return nil, NewInputError(fmt.Errorf("%s: %w", o.Recording, err), "")
+	}
+	s := &source{hostname: r.Hostname, profile: r.Profile, platform: r.Platform, now: r.RecordedAt}
+	s.ask(o, schema, engine, nil)
+	return s, nil
+}
+
+func thisHost(ctx context.Context, o Options, schema *facts.Schema, tables []facts.Table) (*source, error) {
+	s := &source{platform: muster.Platform(runtime.GOOS), now: time.Now()}
+	if s.platform != muster.Linux && s.platform != muster.Windows {
+		return nil, NewInputError(fmt.Errorf("this computer runs %s, and the baseline knows windows and linux", runtime.GOOS), "--recording audits a recorded host")
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("audit: ask this computer for its name: %w", err)
+	}
+	s.hostname = name
+	own, err := facts.NewSQL("builtin", s.platform, tables)
+	if err != nil {
+		return nil, err
+	}
+	which := o.Osquery
+	if which == "auto" && profileOf(o, "") == muster.EMS {
+		which = "off"
+	}
+	daemon, err := openOsquery(ctx, which)
+	var input *InputError
+	if errors.As(err, &input) {
+		own.Close()
+		return nil, err
+	}
+	if err != nil {
+		s.warning = fmt.Errorf("osquery is not asked: %w", err)
+	}
+	s.ask(o, schema, own, daemon)
+	return s, nil
+}
+
+// openOsquery connects to a running osqueryd, or starts one for this audit; nil
+// where there is none to ask. The error is an InputError where osquery was asked
+// for and not merely found.
+func openOsquery(ctx context.Context, which string) (facts.Engine, error) {
+	socket := which
+	switch which {
+	case "", "off":
+		return nil, nil
+	case "start":
+		e, err := startOsquery(ctx)
+		if err != nil {
+			return nil, NewInputError(err, "install osquery, or use --osquery off")
+		}
+		return e, nil
+	case "auto":
+		found, ok := osquery.Find()
+		if !ok {
+			return nil, nil
+		}
+		socket = found
+	}
+	e, err := osquery.Dial(ctx, socket)
+	switch {
+	case err == nil:
+		return e, nil
+	case which == "auto":
+		return nil, err
+	}
+	return nil, NewInputError(err, "--osquery off audits without it")
+}
+
+// privateOsquery is a daemon that lives in a folder of its own until Close.
+type privateOsquery struct {
+	facts.Engine
+	dir string
+}
+
+func startOsquery(ctx context.Context) (facts.Engine, error) {
+	binary, ok := osquery.FindBinary()
+	if !ok {
+		return nil, errors.New("osqueryd is not installed at any of its usual places")
+	}
+	dir, err := os.MkdirTemp("", "muster-osquery-")
+	if err != nil {
+		return nil, fmt.Errorf("make a folder for osqueryd: %w", err)
+	}
+	e, err := osquery.Start(ctx, binary, dir)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return privateOsquery{e, dir}, nil
+}
+
+func (p privateOsquery) Close() error { return errors.Join(p.Engine.Close(), os.RemoveAll(p.dir)) }
+
+// ask makes the engines answer; daemon may be nil.
+func (s *source) ask(o Options, schema *facts.Schema, own, daemon facts.Engine) {
+	g := &facts.Gatherer{Builtin: own, Osquery: daemon, Schema: schema, Platform: s.platform, Logger: o.Logger}
+	s.gather = func(ctx context.Context, list []muster.Fact) []muster.FactResult {
+		return g.Gather(ctx, list, o.Progress)
+	}
+	s.engines = append(s.engines, own)
+	if daemon != nil {
+		s.engines = append(s.engines, daemon)
+	}
+}

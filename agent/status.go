@@ -1,0 +1,186 @@
+package agent
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/agent/outbox"
+	"github.com/passmuster/muster/agent/state"
+)
+
+// auditStatus is the name of the status file that an audit writes.
+const auditStatus = "audit"
+
+// AuditStatus is what the last audit left for `muster status`.
+type AuditStatus struct {
+	Schema    int              `json:"schema"` // 1
+	AuditedAt time.Time        `json:"audited_at"`
+	Host      string           `json:"host"`
+	HostID    muster.HostID    `json:"host_id"`
+	Profile   muster.Profile   `json:"profile"`
+	Policy    muster.PolicyRef `json:"policy"`
+	Summary   muster.Summary   `json:"summary"`
+	// Report is the number of the last report that was kept.
+	Report uint64 `json:"report"`
+	// ReceiptAt is when this host last took a receipt, by its own clock; nil before the first.
+	ReceiptAt *time.Time `json:"receipt_at"`
+	// PolicyRefused says why the last policy that arrived was refused; "" where it was taken.
+	PolicyRefused string   `json:"policy_refused,omitempty"`
+	Warnings      []string `json:"warnings,omitempty"`
+}
+
+// UplinkStatus is what this host reads of the status file that muster-uplink writes.
+type UplinkStatus struct {
+	// State is whether the state believes this host; "" before the first contact.
+	State muster.HostState `json:"state,omitempty"`
+	// LastContact is zero before the first.
+	LastContact time.Time `json:"last_contact,omitzero"`
+	// Error of the newest try; "" where it went well.
+	Error string `json:"error,omitempty"`
+	// Refused are reports that the collector will not store.
+	Refused []struct {
+		Seq    uint64 `json:"seq"`
+		Reason string `json:"reason,omitempty"`
+	} `json:"refused,omitempty"`
+}
+
+// Status is where this host stands with its state.
+type Status struct {
+	StateDir string `json:"state_dir"`
+	// Collector is its name for people, and County the host's; "" without a site file.
+	Collector string        `json:"collector,omitempty"`
+	County    muster.County `json:"county,omitempty"`
+	// Audit is nil before the first.
+	Audit *AuditStatus `json:"audit"`
+	// Outbox is nil where only the administrator may look into it.
+	Outbox *outbox.Depth `json:"outbox"`
+	Policy PolicyStatus  `json:"policy"`
+	// Uplink is nil where muster-uplink never ran.
+	Uplink *UplinkStatus `json:"uplink"`
+	// Problems, the first to solve first; empty where all is well.
+	Problems []Problem `json:"problems"`
+}
+
+// PolicyStatus is the policy by which the next audit judges.
+type PolicyStatus struct {
+	Revision string    `json:"revision"`
+	Version  int64     `json:"version"`
+	Source   string    `json:"source"`
+	Created  time.Time `json:"created,omitzero"`
+	Expires  time.Time `json:"expires,omitzero"`
+	Stale    bool      `json:"stale"`
+}
+
+// Problem is what is wrong and what to do about it, each in a sentence.
+type Problem struct {
+	What string `json:"what"`
+	Do   string `json:"do"`
+}
+
+// unreceipted is how many reports may wait before somebody should look.
+const unreceipted = 48
+
+// ReadStatus looks into the state folder and changes nothing. The error says
+// that the folder cannot be read.
+func ReadStatus(dir string, site *muster.Site, now time.Time) (*Status, error) {
+	folder, err := state.OpenReader(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Status{StateDir: folder.Dir(), Problems: []Problem{}}
+	if site != nil {
+		s.Collector, s.County = site.Name, site.County
+	}
+	var audit AuditStatus
+	if found, err := folder.ReadStatus(auditStatus, &audit); err != nil {
+		s.problem(err.Error(), "Run muster audit: it writes the file anew.")
+	} else if found {
+		s.Audit = &audit
+	}
+	var uplink UplinkStatus
+	if found, err := folder.ReadStatus("uplink", &uplink); err != nil {
+		s.problem(err.Error(), "Start muster-uplink again: it writes the file anew.")
+	} else if found {
+		s.Uplink = &uplink
+	}
+	if d, err := depth(folder); err != nil {
+		s.problem(err.Error(), "Run muster status as administrator.")
+	} else {
+		s.Outbox = &d
+	}
+	policy, err := OpenPolicy(PolicyOptions{Site: site, StateDir: dir})
+	if err != nil {
+		return nil, err
+	}
+	s.Policy = PolicyStatus{policy.Revision, policy.Version, policy.Kind.String(), policy.Created, policy.Expires, policy.Stale(now)}
+	for _, w := range policy.Warnings {
+		s.problem(w, "Ask your state for its policy again.")
+	}
+	s.judge(site, now)
+	return s, nil
+}
+
+func depth(folder *state.Folder) (outbox.Depth, error) {
+	r, err := outbox.OpenReader(folder.OutboxDir())
+	if err != nil {
+		return outbox.Depth{}, err
+	}
+	return r.Depth()
+}
+
+func (s *Status) problem(what, do string) { s.Problems = append(s.Problems, Problem{what, do}) }
+
+func (s *Status) judge(site *muster.Site, now time.Time) {
+	if site == nil {
+		s.problem("There is no site file, so the reports go nowhere.", "Ask your state for it, and install it.")
+	}
+	s.judgeAudit(now)
+	s.judgeMail(site != nil)
+	if s.Policy.Stale {
+		s.problem("The policy is past its date. It still judges.", "Ask your state for a newer one.")
+	}
+}
+
+func (s *Status) judgeAudit(now time.Time) {
+	a := s.Audit
+	if a == nil {
+		s.problem("This computer was never audited.", "Run muster audit as administrator.")
+		return
+	}
+	switch age := now.Sub(a.AuditedAt); {
+	case age > a.Profile.StaleAfter():
+		s.problem(fmt.Sprintf("The last audit is %d days old; the state shows this computer as stale.", int(age.Hours()/24)),
+			"Run muster audit as administrator, and check that its timer is on.")
+	case age < -time.Hour:
+		s.problem("The last audit lies in the future: the clock was set back.", "Set the clock. The order of the reports does not depend on it.")
+	}
+	if a.PolicyRefused != "" {
+		s.problem("The last policy that arrived was refused: "+a.PolicyRefused, "Ask your state for its policy again.")
+	}
+}
+
+func (s *Status) judgeMail(site bool) {
+	if d := s.Outbox; d != nil {
+		if site && d.Reports > unreceipted {
+			s.problem(fmt.Sprintf("%d reports wait for a receipt.", d.Reports), "Check that muster-uplink runs and reaches "+s.Collector+", or use a courier stick.")
+		}
+		if d.Corrupt > 0 {
+			s.problem(fmt.Sprintf("%d damaged reports were set aside in %s.", d.Corrupt, s.StateDir), "Check the disk. The state sees the gap; keep the files for whoever asks.")
+		}
+	}
+	u := s.Uplink
+	if u == nil {
+		return
+	}
+	if u.State == muster.HostPending {
+		s.problem("The state has not approved this computer yet.", "Tell your state its name and host id. Its reports are stored meanwhile.")
+	}
+	if u.Error != "" {
+		s.problem("The uplink has trouble: "+u.Error, "Check the network. No report is lost meanwhile.")
+	}
+	if n := len(u.Refused); n > 0 {
+		last := u.Refused[n-1]
+		s.problem(fmt.Sprintf("The state refused %d reports, the last being %d: %s", n, last.Seq, last.Reason), "Ask your state what to do about it.")
+	}
+}
