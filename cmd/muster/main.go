@@ -1,0 +1,161 @@
+// Command muster inspects this computer against the baseline, keeps a signed
+// report for the state, and says in plain words what to fix first. It has all
+// rights that it is given, and no network: muster-uplink carries the reports.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/agent"
+)
+
+// Exit codes. Those of audit are a promise (see its help).
+const (
+	exitMeets   = 0
+	exitFail    = 1
+	exitUsage   = 2
+	exitUnknown = 3
+	exitNoAudit = 4
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitMeets
+	}
+	var e *exitError
+	if !errors.As(err, &e) {
+		e = &exitError{code: exitFail, err: err}
+		if isInput := errors.As(err, new(*agent.InputError)); isInput {
+			e.code = exitUsage
+		}
+	}
+	if e.err == nil {
+		return e.code
+	}
+	fmt.Fprintf(stderr, "muster: error: %v\n", e.err)
+	var h interface{ Hint() string }
+	if errors.As(e, &h) && h.Hint() != "" {
+		fmt.Fprintf(stderr, "muster: hint: %s\n", h.Hint())
+	}
+	return e.code
+}
+
+// exitError carries an exit code; without err there is nothing left to say.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usageError is a wrong command line; its hint is the command's help.
+type usageError struct {
+	error
+	path string
+}
+
+func (e usageError) Hint() string { return e.path + " --help shows how to use it" }
+
+func usage(cmd *cobra.Command, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &exitError{exitUsage, usageError{err, cmd.CommandPath()}}
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "muster",
+		Short: "Inspect this computer against the election security baseline",
+		Long: `muster inspects this computer against the minimum security baseline for election
+offices, and says what to fix first. With a site file it also keeps a signed report
+for the state. It never uses the network.`,
+		Example: `  sudo muster audit                 inspect this computer
+  muster explain MVS-ENC-01         what a control asks for, and why
+  muster status                     what happened to the reports`,
+		Version:       muster.Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetVersionTemplate("muster {{.Version}}\n")
+	root.AddCommand(
+		newAuditCommand(),
+		newExplainCommand(),
+		newStatusCommand(),
+		newReportCommand(),
+		newFactsCommand(),
+		newPolicyCommand(),
+		newVersionCommand(),
+	)
+	root.SetFlagErrorFunc(usage)
+	strict(root)
+	return root
+}
+
+// strict makes every wrong argument and unknown subcommand a usage error;
+// cobra would answer some of them with the help text and success.
+func strict(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error { return usage(cmd, check(cmd, args)) }
+	}
+	if cmd.HasSubCommands() && !cmd.Runnable() {
+		cmd.Args = cobra.ArbitraryArgs
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage(cmd, fmt.Errorf("unknown command %q for %s", args[0], cmd.CommandPath()))
+			}
+			return cmd.Help()
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		strict(sub)
+	}
+}
+
+// exitStatus ends the help of a command with its exit codes.
+func exitStatus(cmd *cobra.Command, codes string) {
+	cmd.SetHelpTemplate(cmd.HelpTemplate() + "\nEXIT STATUS" + codes + "\n")
+}
+
+// complete offers the words that a flag takes to the shell.
+func complete(cmd *cobra.Command, flag string, words ...string) {
+	// It fails only for a flag that the command does not have.
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func newVersionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "muster %s\n", muster.Version)
+			return err
+		},
+	}
+}

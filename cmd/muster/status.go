@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/passmuster/muster/agent"
+)
+
+func newStatusCommand() *cobra.Command {
+	var p place
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Tell what happened to the reports, and what is wrong",
+		Long: `Tell when this computer was last audited, whether the state has received the
+reports, which policy judges, what is wrong, and what to do about it.`,
+		Example: `  muster status
+  muster status --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			site, err := p.open()
+			if err != nil {
+				return &exitError{exitUsage, err}
+			}
+			dir := p.state
+			if dir == "" {
+				dir = systemState()
+			}
+			s, err := agent.ReadStatus(dir, site, time.Now())
+			if err != nil {
+				return &exitError{exitUsage, err}
+			}
+			w := cmd.OutOrStdout()
+			if asJSON {
+				e := json.NewEncoder(w)
+				e.SetIndent("", "  ")
+				err = e.Encode(s)
+			} else {
+				err = writeStatus(w, s)
+			}
+			if err != nil {
+				return err
+			}
+			if len(s.Problems) > 0 {
+				return &exitError{code: exitFail}
+			}
+			return nil
+		},
+	}
+	exitStatus(cmd, `
+  0  all is well
+  1  something is wrong; the answer says what to do
+  2  usage or configuration: a flag, the site file or the state folder is not usable`)
+	p.register(cmd.Flags())
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func writeStatus(w io.Writer, s *agent.Status) error {
+	var errs []error
+	line := func(label, format string, args ...any) {
+		_, err := fmt.Fprintf(w, "%-12s "+format+"\n", append([]any{label}, args...)...)
+		errs = append(errs, err)
+	}
+	if s.Collector != "" {
+		line("State", "%s, county %s", s.Collector, s.County)
+	}
+	if a := s.Audit; a != nil {
+		line("Host", "%s (%s)", a.Host, a.HostID)
+		line("Last audit", "%s: %d pass, %d fail, %d unknown, %d not applicable, %d waived; %s", day(a.AuditedAt),
+			a.Summary.Pass, a.Summary.Fail, a.Summary.Unknown, a.Summary.NotApplicable, a.Summary.Waived, meets(a.Summary.MeetsBaseline))
+		line("Last report", "%d", a.Report)
+		if a.ReceiptAt != nil {
+			line("Last receipt", "%s", day(*a.ReceiptAt))
+		} else {
+			line("Last receipt", "none yet")
+		}
+	}
+	if d := s.Outbox; d != nil {
+		line("Waiting", "%d reports, %d bytes", d.Reports, d.Bytes)
+	}
+	if u := s.Uplink; u != nil && !u.LastContact.IsZero() {
+		line("Uplink", "last contact %s; this computer is %s", day(u.LastContact), u.State)
+	}
+	policy := s.Policy.Revision + ", " + s.Policy.Source
+	if !s.Policy.Created.IsZero() {
+		policy += ", made " + day(s.Policy.Created)
+	}
+	if !s.Policy.Expires.IsZero() {
+		policy += ", good until " + day(s.Policy.Expires)
+	}
+	line("Policy", "%s", policy)
+	if len(s.Problems) == 0 {
+		line("", "All is well.")
+	}
+	for _, p := range s.Problems {
+		line("Wrong", "%s", p.What)
+		line("  Do", "%s", p.Do)
+	}
+	return errors.Join(errs...)
+}
+
+func day(t time.Time) string { return t.UTC().Format("2 January 2006 15:04 UTC") }
+
+func meets(yes bool) string {
+	if yes {
+		return "meets the baseline"
+	}
+	return "does not meet the baseline"
+}
