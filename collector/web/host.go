@@ -1,0 +1,212 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/passmuster/muster"
+)
+
+const (
+	transitionsShown = 200
+	evidenceShown    = 50
+	// clockSlack is how far a host's clock may differ before it is worth a word.
+	clockSlack = 2 * time.Minute
+)
+
+type hostFinding struct {
+	muster.Control
+	Mark     mark
+	Waiver   string
+	Since    moment
+	Evidence muster.Evidence
+	More     int // pieces of evidence that are not shown
+}
+
+// A hostPart is a group of findings with a heading of its own.
+type hostPart struct {
+	ID, Heading, Lead string
+	Findings          []hostFinding
+	Folded            bool
+}
+
+// An event is what changed with one report.
+type event struct {
+	Seq   uint64
+	At    moment
+	First string // the first verdicts, counted
+	Turns []turn
+}
+
+type turn struct {
+	muster.Control
+	From, To mark
+}
+
+type hostPage struct {
+	hostRow
+	Reason    string // one sentence: why it stands so
+	FirstSeen moment
+	Clock     string
+	Parts     []hostPart
+	Events    []event
+	Earlier   bool // older events are not shown
+	Unread    bool // the evidence could not be read
+}
+
+func (s *server) host(ctx context.Context, r *http.Request) (*view, error) {
+	id, err := muster.ParseHostID(r.PathValue("host"))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	h, err := s.Reader.Host(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	findings, err := s.Reader.HostFindings(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	evidence, unread := s.Reader.HostEvidence(ctx, id)
+	if unread != nil { // the verdicts are worth showing without it
+		s.Logger.ErrorContext(ctx, "evidence not read", "host", id, "error", unread)
+	}
+	transitions, err := s.Reader.HostTransitions(ctx, id, transitionsShown)
+	if err != nil {
+		return nil, err
+	}
+	p := &hostPage{
+		hostRow:   s.hostRow(h, findings),
+		FirstSeen: moment{h.FirstSeen, s.Now()},
+		Clock:     clockWord(h),
+		Parts:     s.hostParts(findings, evidence),
+		Events:    s.events(transitions),
+		Earlier:   len(transitions) == transitionsShown,
+		Unread:    unread != nil,
+	}
+	p.Reason = hostReason(p)
+	name := shown(h.Hostname, 64)
+	v := &view{Title: name, Trail: s.trail(h.County), Here: name, Page: p}
+	v.Demo.add(h.Demo)
+	return v, nil
+}
+
+func hostReason(p *hostPage) string {
+	switch {
+	case p.Seq == 0:
+		return "It is enrolled and approved, and its first report has not come yet."
+	case p.Standing == standsStale:
+		return "Its last report came " + p.Seen.Ago() + ". What stands below was true then and may have changed, so it does not count as meeting the baseline."
+	case p.Standing == standsMeeting && p.Other+p.Unsure == 0:
+		return "Everything that was checked is in order."
+	case p.Standing == standsMeeting:
+		return "Nothing that matters most is missing. Smaller things remain."
+	case p.Standing == standsFailing:
+		return count(p.Gating, "control") + " of critical or high severity " + verb(p.Gating, "fails.", "fail.") + " Start with the first below."
+	}
+	return "Nothing that matters most is known to fail, but some of it could not be checked. Until it is, the computer does not count as meeting the baseline."
+}
+
+func verb(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// clockWord compares the host's clock with the report's arrival. A report may
+// lie in the outbox for days, so only a clock that is ahead is certain.
+func clockWord(h muster.HostStanding) string {
+	if h.Seq == 0 {
+		return ""
+	}
+	d := h.LastSeen.Sub(h.CollectedAt)
+	switch {
+	case d < -clockSlack:
+		return "At least " + span(-d) + " ahead of the collector's"
+	case d > clockSlack:
+		return "The newest report arrived " + span(d) + " after it was made, by the computer's own clock"
+	}
+	return "Agrees with the collector's"
+}
+
+func (s *server) hostParts(findings []muster.FindingStanding, evidence map[string]muster.Evidence) []hostPart {
+	parts := []hostPart{
+		{ID: "first", Heading: "Fix first", Lead: "These keep the computer from meeting the baseline."},
+		{ID: "blind", Heading: "Find out", Lead: "These matter as much, and could not be checked."},
+		{ID: "next", Heading: "Then", Lead: "Less urgent; the baseline does not depend on them."},
+		{ID: "waived", Heading: "Waived", Lead: "Excused for a limited time by a signed exception.", Folded: true},
+		{ID: "passing", Heading: "In order", Folded: true},
+		{ID: "outside", Heading: "Does not apply", Folded: true},
+	}
+	for _, f := range findings {
+		c, e := s.lookup(f.Control), evidence[f.Control]
+		hf := hostFinding{Control: c, Mark: markOf(f.Status, f.Waiver), Waiver: f.Waiver, Since: moment{f.Since, s.Now()}, Evidence: e}
+		if n := len(e.Violations); n > evidenceShown {
+			hf.More = n - evidenceShown
+			hf.Evidence.Violations = e.Violations[:evidenceShown]
+		}
+		var i int
+		switch {
+		case hf.Mark.Mark == "pass":
+			i = 4
+		case hf.Mark.Mark == "none":
+			i = 5
+		case hf.Mark.Mark == "waived":
+			i = 3
+		case !c.Severity.Gates():
+			i = 2
+		case hf.Mark.Mark == "unknown":
+			i = 1
+		}
+		parts[i].Findings = append(parts[i].Findings, hf)
+	}
+	for _, p := range parts {
+		slices.SortFunc(p.Findings, func(a, b hostFinding) int {
+			return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(a.Mark.Mark, b.Mark.Mark), cmp.Compare(a.ID, b.ID))
+		})
+	}
+	return slices.DeleteFunc(parts, func(p hostPart) bool { return len(p.Findings) == 0 })
+}
+
+// events joins the transitions of one report.
+func (s *server) events(transitions []muster.Transition) []event {
+	var list []event
+	first := map[uint64]map[muster.Status]int{}
+	for _, t := range transitions {
+		if len(list) == 0 || list[len(list)-1].Seq != t.Seq {
+			list = append(list, event{Seq: t.Seq, At: moment{t.ReceivedAt, s.Now()}})
+		}
+		e := &list[len(list)-1]
+		if t.First {
+			if first[t.Seq] == nil {
+				first[t.Seq] = map[muster.Status]int{}
+			}
+			first[t.Seq][t.To]++
+			continue
+		}
+		e.Turns = append(e.Turns, turn{s.lookup(t.Control), markOf(t.From, ""), markOf(t.To, "")})
+	}
+	for i := range list {
+		var parts []string
+		for _, c := range []struct {
+			to        muster.Status
+			one, many string
+		}{
+			{muster.StatusFail, "fails", "fail"}, {muster.StatusUnknown, "could not be checked", "could not be checked"},
+			{muster.StatusPass, "passes", "pass"}, {muster.StatusNotApplicable, "does not apply", "do not apply"},
+		} {
+			if n := first[list[i].Seq][c.to]; n > 0 {
+				parts = append(parts, number(n)+" "+verb(n, c.one, c.many))
+			}
+		}
+		list[i].First = strings.Join(parts, ", ")
+	}
+	return list
+}

@@ -1,0 +1,219 @@
+// Package storybook holds an invented state in memory, so that the dashboard's
+// pages can be tested and looked at without a collector. It makes no promises.
+package storybook
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/passmuster/muster"
+)
+
+// Book is what a store would know; its methods answer what the pages ask.
+type Book struct {
+	Catalogue []muster.Control
+	// Hosts, pending ones included.
+	Hosts    []muster.HostStanding
+	Findings []muster.FindingStanding
+	// Transitions, newest first.
+	Transitions []muster.Transition
+	Evidence    map[muster.HostID]map[string]muster.Evidence
+}
+
+func (b *Book) active(keep func(muster.HostStanding) bool) []muster.HostStanding {
+	var list []muster.HostStanding
+	for _, h := range b.Hosts {
+		if h.State == muster.HostActive && keep(h) {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
+func (b *Book) severity(control string) muster.Severity {
+	for _, c := range b.Catalogue {
+		if c.ID == control {
+			return c.Severity
+		}
+	}
+	return muster.SeverityCritical
+}
+
+func unmet(s muster.Status) bool { return s == muster.StatusFail || s == muster.StatusUnknown }
+
+func (b *Book) gatingFail(id muster.HostID) bool {
+	return slices.ContainsFunc(b.Findings, func(f muster.FindingStanding) bool {
+		return f.Host == id && f.Status == muster.StatusFail && f.Waiver == "" && b.severity(f.Control).Gates()
+	})
+}
+
+// Counties counts the hosts of each county.
+func (b *Book) Counties(context.Context) ([]muster.CountyStanding, error) {
+	at := map[muster.County]int{}
+	var list []muster.CountyStanding
+	for _, h := range b.Hosts {
+		i, ok := at[h.County]
+		if !ok {
+			i = len(list)
+			at[h.County] = i
+			list = append(list, muster.CountyStanding{County: h.County})
+		}
+		c := &list[i]
+		if h.Demo {
+			c.Invented++
+		}
+		if h.State == muster.HostPending {
+			c.Pending++
+			continue
+		}
+		c.Hosts++
+		switch {
+		case h.Stale:
+			c.Stale++
+		case h.Meets():
+			c.Meeting++
+		case b.gatingFail(h.ID):
+			c.Failing++
+		default:
+			c.Unknown++
+		}
+	}
+	return list, nil
+}
+
+// CountyHosts are the county's active hosts.
+func (b *Book) CountyHosts(_ context.Context, county muster.County) ([]muster.HostStanding, error) {
+	return b.active(func(h muster.HostStanding) bool { return h.County == county }), nil
+}
+
+// CountyFindings are the county's fails and unknowns.
+func (b *Book) CountyFindings(_ context.Context, county muster.County) ([]muster.FindingStanding, error) {
+	var list []muster.FindingStanding
+	for _, f := range b.Findings {
+		if h, err := b.Host(context.Background(), f.Host); err == nil && h.County == county && unmet(f.Status) {
+			list = append(list, f)
+		}
+	}
+	return list, nil
+}
+
+// Host finds an active host.
+func (b *Book) Host(_ context.Context, id muster.HostID) (muster.HostStanding, error) {
+	for _, h := range b.Hosts {
+		if h.ID == id && h.State == muster.HostActive {
+			return h, nil
+		}
+	}
+	return muster.HostStanding{}, fmt.Errorf("host %s: %w", id, fs.ErrNotExist)
+}
+
+// HostFindings are all findings of the host.
+func (b *Book) HostFindings(_ context.Context, id muster.HostID) ([]muster.FindingStanding, error) {
+	var list []muster.FindingStanding
+	for _, f := range b.Findings {
+		if f.Host == id {
+			list = append(list, f)
+		}
+	}
+	return list, nil
+}
+
+// HostTransitions are the host's changes.
+func (b *Book) HostTransitions(_ context.Context, id muster.HostID, limit int) ([]muster.Transition, error) {
+	return b.transitions(limit, func(t muster.Transition) bool { return t.Host == id }), nil
+}
+
+func (b *Book) transitions(limit int, keep func(muster.Transition) bool) []muster.Transition {
+	var list []muster.Transition
+	for _, t := range b.Transitions {
+		if len(list) < limit && keep(t) {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// HostEvidence is the evidence of the host's newest report.
+func (b *Book) HostEvidence(_ context.Context, id muster.HostID) (map[string]muster.Evidence, error) {
+	return b.Evidence[id], nil
+}
+
+// Controls counts each control over active hosts that are not stale.
+func (b *Book) Controls(context.Context) ([]muster.ControlStanding, error) {
+	at := map[string]int{}
+	counties := map[string]map[muster.County]bool{}
+	var list []muster.ControlStanding
+	for _, f := range b.Findings {
+		h, err := b.Host(context.Background(), f.Host)
+		if err != nil || h.Stale {
+			continue
+		}
+		i, ok := at[f.Control]
+		if !ok {
+			i = len(list)
+			at[f.Control] = i
+			list = append(list, muster.ControlStanding{Control: f.Control})
+			counties[f.Control] = map[muster.County]bool{}
+		}
+		c := &list[i]
+		switch {
+		case unmet(f.Status) && f.Waiver != "":
+			c.Waived++
+		case f.Status == muster.StatusPass:
+			c.Pass++
+		case f.Status == muster.StatusFail:
+			c.Fail++
+			counties[f.Control][h.County] = true
+			c.FailCounties = len(counties[f.Control])
+		case f.Status == muster.StatusNotApplicable:
+			c.NotApplicable++
+		default:
+			c.Unknown++
+		}
+	}
+	return list, nil
+}
+
+// ControlFindings are the fails and unknowns of the control.
+func (b *Book) ControlFindings(_ context.Context, control string) ([]muster.FindingStanding, error) {
+	var list []muster.FindingStanding
+	for _, f := range b.Findings {
+		if f.Control == control && unmet(f.Status) {
+			list = append(list, f)
+		}
+	}
+	return list, nil
+}
+
+// ControlHosts are the hosts of ControlFindings.
+func (b *Book) ControlHosts(ctx context.Context, control string) ([]muster.HostStanding, error) {
+	findings, err := b.ControlFindings(ctx, control)
+	return b.active(func(h muster.HostStanding) bool {
+		return slices.ContainsFunc(findings, func(f muster.FindingStanding) bool { return f.Host == h.ID })
+	}), err
+}
+
+// Changes are the newest transitions that are not First.
+func (b *Book) Changes(_ context.Context, limit int) ([]muster.Transition, error) {
+	return b.transitions(limit, func(t muster.Transition) bool { return !t.First }), nil
+}
+
+// Quiet are the stale hosts, the longest silent first.
+func (b *Book) Quiet(_ context.Context, limit int) ([]muster.HostStanding, error) {
+	list := b.active(func(h muster.HostStanding) bool { return h.Stale })
+	slices.SortFunc(list, func(x, y muster.HostStanding) int { return x.LastSeen.Compare(y.LastSeen) })
+	return list[:min(limit, len(list))], nil
+}
+
+// Pending are the hosts that wait for approval.
+func (b *Book) Pending(context.Context) ([]muster.HostStanding, error) {
+	var list []muster.HostStanding
+	for _, h := range b.Hosts {
+		if h.State == muster.HostPending {
+			list = append(list, h)
+		}
+	}
+	return list, nil
+}
