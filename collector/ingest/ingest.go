@@ -1,0 +1,232 @@
+// Package ingest is the collector's side of the host API: it verifies every
+// report, commits many of them in one transaction, and gives a receipt only
+// for what is committed.
+//
+// Memory and time are bounded whatever comes: bodies, frames and envelopes
+// have limits, and a request that finds no free place is answered 503 before
+// its body is read further. A report that is refused costs the others of its
+// batch nothing.
+package ingest
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/passmuster/muster"
+)
+
+// Defaults of Options.
+const (
+	// DefaultMaxBusy is how many chunks of reports are in memory at once.
+	DefaultMaxBusy = 128
+	// DefaultCacheBytes is the room for newest envelopes, the bases of the next.
+	DefaultCacheBytes = 128 << 20
+)
+
+// MaxDepth bounds how many stored envelopes must be opened, one against the
+// other, to read a stored one. A report whose base has this depth is stored
+// against the sample instead.
+const MaxDepth = 32
+
+// NextCheckin is how long a host is asked to wait until it checks in again,
+// before jitter.
+const NextCheckin = time.Hour
+
+// Store is what ingest needs of a store. collector/store says what the methods
+// promise.
+type Store interface {
+	Enroll(ctx context.Context, e muster.Enrolled, approved bool, at time.Time) (muster.HostState, error)
+	Enrolled(ctx context.Context, id muster.HostID) (muster.Enrolled, error)
+	Commit(ctx context.Context, reports []muster.Accepted) ([]muster.Committed, error)
+	Base(ctx context.Context, host muster.HostID, digest muster.Digest) ([]muster.StoredEnvelope, error)
+	Policy(ctx context.Context) (muster.PublishedPolicy, error)
+}
+
+// Options of New. Store, Key and State are required.
+type Options struct {
+	Store Store
+	// Key signs receipts; P-256.
+	Key crypto.Signer
+	// State is the two-digit FIPS code; hosts of other states are refused.
+	State string
+	// Demo marks every host that enrolls as invented.
+	Demo bool
+	// Approve tells whether the sender of a request may enroll hosts of the
+	// county without a person's approval. Its error refuses the request. Nil
+	// approves nothing: every new host is pending. See LoopbackToken.
+	Approve func(r *http.Request, county muster.County) (bool, error)
+	// Severity of a control; nil means that every control is critical.
+	Severity func(control string) muster.Severity
+	// MaxBusy is how many chunks of reports are in memory at once, each of at
+	// most 1 MiB of envelopes or one larger report; 0 means DefaultMaxBusy.
+	MaxBusy int
+	// CacheBytes is the room for newest envelopes; 0 means DefaultCacheBytes.
+	CacheBytes int
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Logger; nil discards.
+	Logger *slog.Logger
+}
+
+// Ingest serves the host API. Its reports are committed by Run.
+type Ingest struct {
+	Options
+	mux   *http.ServeMux
+	busy  chan struct{} // one place for each chunk in memory
+	queue chan *chunk
+	done  chan struct{} // closed when Run has ended
+
+	keys    *lru[muster.HostID, *known]
+	bases   *lru[muster.HostID, *base]
+	refused *lru[refusal, struct{}]
+}
+
+// New makes the handler of the host API. Reports wait until Run runs.
+func New(o Options) (*Ingest, error) {
+	if o.Store == nil || o.Key == nil || len(o.State) != 2 {
+		return nil, errors.New("ingest: options: store, key and a two-digit state are required")
+	}
+	if o.Approve == nil {
+		o.Approve = func(*http.Request, muster.County) (bool, error) { return false, nil }
+	}
+	if o.Severity == nil {
+		o.Severity = func(string) muster.Severity { return muster.SeverityCritical }
+	}
+	if o.MaxBusy <= 0 {
+		o.MaxBusy = DefaultMaxBusy
+	}
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = DefaultCacheBytes
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	g := &Ingest{
+		Options: o,
+		mux:     http.NewServeMux(),
+		busy:    make(chan struct{}, o.MaxBusy),
+		queue:   make(chan *chunk, o.MaxBusy),
+		done:    make(chan struct{}),
+		keys:    newLRU[muster.HostID, *known](100_000),
+		bases:   newLRU[muster.HostID, *base](o.CacheBytes),
+		refused: newLRU[refusal, struct{}](10_000),
+	}
+	g.mux.HandleFunc("POST /v1/enroll", g.enroll)
+	g.mux.HandleFunc("POST /v1/checkin", g.checkin)
+	g.mux.HandleFunc("POST /v1/reports", g.reports)
+	g.mux.HandleFunc("GET /v1/policy", g.policy)
+	return g, nil
+}
+
+// ServeHTTP answers the host API.
+func (g *Ingest) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.mux.ServeHTTP(w, r) }
+
+// chunk is some reports of one request on their way through a commit.
+type chunk struct {
+	reports []muster.Accepted
+	results []muster.Committed
+	err     error
+	done    chan struct{}
+}
+
+// maxCommit bounds the reports of one transaction.
+const maxCommit = 256
+
+var errStopped = errors.New("the collector is stopping")
+
+// Run commits what arrives until ctx ends and what was queued is committed and
+// answered. Stop the HTTP server first. Run is called once.
+func (g *Ingest) Run(ctx context.Context) error {
+	defer close(g.done)
+	for {
+		select {
+		case c := <-g.queue:
+			g.commit(g.gather(c))
+			continue
+		case <-ctx.Done():
+		}
+		select {
+		case c := <-g.queue:
+			g.commit(g.gather(c))
+		default:
+			return nil
+		}
+	}
+}
+
+// gather takes what else waits, up to maxCommit reports. It never waits: the
+// next group forms while this one is committed.
+func (g *Ingest) gather(first *chunk) []*chunk {
+	group, n := []*chunk{first}, len(first.reports)
+	for n < maxCommit {
+		select {
+		case c := <-g.queue:
+			group, n = append(group, c), n+len(c.reports)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// commit stores the group in one transaction. Where that fails for another
+// reason than a full disk it tries each chunk alone, so that no host's report
+// can keep another's out.
+func (g *Ingest) commit(group []*chunk) {
+	all := group[0].reports
+	if len(group) > 1 {
+		all = make([]muster.Accepted, 0, maxCommit*2)
+		for _, c := range group {
+			all = append(all, c.reports...)
+		}
+	}
+	// What was taken is finished, also while the collector stops.
+	results, err := g.Store.Commit(context.Background(), all)
+	if err != nil && len(group) > 1 && !errors.Is(err, muster.ErrFull) {
+		g.Logger.Warn("group commit failed, trying one by one", "error", err)
+		for _, c := range group {
+			g.commit([]*chunk{c})
+		}
+		return
+	}
+	if err != nil {
+		g.Logger.Error("reports not stored", "reports", len(all), "error", err)
+	}
+	for _, c := range group {
+		if c.err = err; err == nil {
+			c.results, results = results[:len(c.reports)], results[len(c.reports):]
+		}
+		close(c.done)
+	}
+}
+
+// store hands the chunk to Run and waits until it is committed.
+func (g *Ingest) store(ctx context.Context, c *chunk) error {
+	c.done = make(chan struct{})
+	select {
+	case g.queue <- c:
+	case <-g.done:
+		return errStopped
+	case <-ctx.Done():
+		return fmt.Errorf("wait for a place in the queue: %w", ctx.Err())
+	}
+	select {
+	case <-c.done:
+		return c.err
+	case <-g.done:
+	}
+	select {
+	case <-c.done: // Run's last act
+		return c.err
+	default:
+		return errStopped
+	}
+}

@@ -1,0 +1,192 @@
+package ingest
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/internal/wire"
+)
+
+// maxSeq is the largest number that every database and JSON reader keeps exactly.
+const maxSeq = 1 << 53
+
+// known is what must be known of a host to verify its reports.
+type known struct {
+	key     *ecdsa.PublicKey
+	county  muster.County
+	profile muster.Profile
+}
+
+// base is an envelope that the next report may rest on.
+type base struct {
+	digest   muster.Digest
+	seq      uint64
+	depth    int
+	envelope []byte
+}
+
+// refusedError is a report that is not stored: what the host is told and why.
+type refusedError struct {
+	code wire.Code
+	err  error
+}
+
+func (e *refusedError) Error() string { return string(e.code) + ": " + e.err.Error() }
+func (e *refusedError) Unwrap() error { return e.err }
+
+func refuse(code wire.Code, format string, args ...any) error {
+	return &refusedError{code, fmt.Errorf(format, args...)}
+}
+
+// codeOf gives the stable code of an error of internal/wire.
+func codeOf(err error) wire.Code {
+	switch {
+	case errors.Is(err, wire.ErrNeedBase):
+		return wire.CodeNeedBase
+	case errors.Is(err, wire.ErrTooLarge):
+		return wire.CodeTooLarge
+	case errors.Is(err, wire.ErrFutureSchema):
+		return wire.CodeFutureSchema
+	case errors.Is(err, wire.ErrBadSignature):
+		return wire.CodeBadSignature
+	}
+	return wire.CodeMalformed
+}
+
+// host finds the host's key.
+func (g *Ingest) host(ctx context.Context, id muster.HostID) (*known, error) {
+	if k, ok := g.keys.get(id); ok {
+		return k, nil
+	}
+	if _, err := muster.ParseHostID(string(id)); err != nil {
+		return nil, &refusedError{wire.CodeMalformed, err}
+	}
+	e, err := g.Store.Enrolled(ctx, id)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, refuse(wire.CodeUnknownHost, "enroll first")
+	case err != nil:
+		return nil, err
+	}
+	key, err := wire.ParsePublicKey(e.PublicKey)
+	if err != nil {
+		return nil, fmt.Errorf("stored key of host %s: %w", id, err)
+	}
+	k := &known{key: key, county: e.County, profile: e.Profile}
+	g.keys.put(id, k, 1)
+	return k, nil
+}
+
+// verify opens a frame and believes what its host has signed. Its error is a
+// *refusedError where the report is at fault. The envelope comes back too, to
+// serve as the next base.
+func (g *Ingest) verify(ctx context.Context, f *wire.Frame) (a muster.Accepted, envelope []byte, err error) {
+	h, err := g.host(ctx, f.Host)
+	if err != nil {
+		return a, nil, err
+	}
+	var rest *base
+	var failed error
+	envelope, err = wire.OpenFrame(f, func(d muster.Digest) []byte {
+		if rest, failed = g.base(ctx, f.Host, d); rest == nil {
+			return nil
+		}
+		return rest.envelope
+	}, wire.MaxEnvelope)
+	if failed != nil {
+		return a, nil, failed
+	}
+	var content []byte
+	if err == nil {
+		content, err = wire.Verify(wire.KindReport, envelope, h.key)
+	}
+	var report *wire.Opened
+	if err == nil {
+		report, err = wire.DecodeReport(content)
+	}
+	if err != nil {
+		return a, nil, &refusedError{codeOf(err), err}
+	}
+	head := &report.Header
+	switch {
+	case head.Host != f.Host || head.Seq != f.Seq:
+		return a, nil, refuse(wire.CodeMalformed, "the frame names another report than the one inside")
+	case head.Seq > maxSeq:
+		return a, nil, refuse(wire.CodeMalformed, "the number is above %d", uint64(maxSeq))
+	case head.County != h.county:
+		return a, nil, refuse(wire.CodeWrongCounty, "enrolled in county %s, reports for %s", h.county, head.County)
+	case head.Profile != h.profile:
+		return a, nil, refuse(wire.CodeMalformed, "enrolled as %s, reports as %s: enroll again", h.profile, head.Profile)
+	}
+	a = muster.Accepted{Header: *head, Verdicts: report.Verdicts, Envelope: muster.StoredEnvelope{
+		Seq: head.Seq, Digest: wire.EnvelopeDigest(envelope), Base: f.Base, Size: f.Size, Body: f.Body,
+	}}
+	a.Summary, a.GateFails = g.count(report.Verdicts)
+	switch {
+	case rest != nil && (rest.depth >= MaxDepth || rest.seq >= head.Seq):
+		// The chain of bases stays short and always leads to earlier numbers.
+		whole, err := wire.NewFrame(f.Host, f.Seq, envelope, nil)
+		if err != nil {
+			return a, nil, err
+		}
+		a.Envelope.Base, a.Envelope.Body = whole.Base, whole.Body
+	case rest != nil:
+		a.Envelope.BaseSeq, a.Envelope.Depth = rest.seq, rest.depth+1
+	}
+	return a, envelope, nil
+}
+
+// base finds what a frame was compressed against; nil where it is not here.
+func (g *Ingest) base(ctx context.Context, host muster.HostID, d muster.Digest) (*base, error) {
+	if b, ok := g.bases.get(host); ok && b.digest == d {
+		return b, nil
+	}
+	chain, err := g.Store.Base(ctx, host, d)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	envelope, err := OpenStored(host, chain)
+	if err != nil {
+		return nil, err
+	}
+	return &base{digest: d, seq: chain[0].Seq, depth: chain[0].Depth, envelope: envelope}, nil
+}
+
+// OpenStored gives the signed bytes of the first envelope of a chain, as a
+// store returns it.
+func OpenStored(host muster.HostID, chain []muster.StoredEnvelope) (envelope []byte, err error) {
+	for i := len(chain) - 1; i >= 0; i-- {
+		e, under := &chain[i], envelope
+		f := &wire.Frame{Host: host, Seq: e.Seq, Base: e.Base, Size: e.Size, Body: e.Body}
+		if envelope, err = wire.OpenFrame(f, func(muster.Digest) []byte { return under }, 0); err != nil {
+			return nil, fmt.Errorf("open stored report %d of host %s: %w", e.Seq, host, err)
+		}
+		if wire.EnvelopeDigest(envelope) != e.Digest {
+			return nil, fmt.Errorf("stored report %d of host %s is damaged", e.Seq, host)
+		}
+	}
+	return envelope, nil
+}
+
+// count sums up the verdicts by the severities in force.
+func (g *Ingest) count(verdicts []muster.Verdict) (s muster.Summary, gateFails bool) {
+	findings := make([]muster.Finding, len(verdicts))
+	var waived muster.Waiver
+	for i, v := range verdicts {
+		f := &findings[i]
+		f.Status, f.Severity = v.Status, g.Severity(v.Control)
+		if v.Waiver != "" {
+			f.Waiver = &waived
+		} else if f.Status == muster.StatusFail && f.Severity.Gates() {
+			gateFails = true
+		}
+	}
+	return muster.Summarize(findings), gateFails
+}

@@ -1,0 +1,99 @@
+package collector
+
+import (
+	"crypto/ecdsa"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/internal/durable"
+	"github.com/passmuster/muster/internal/wire"
+)
+
+// keys are the secrets of a collector, one file each, mode 0600.
+type keys struct {
+	receipt *ecdsa.PrivateKey // receipt.pem signs receipts
+	// hostToken (host-token) approves hosts on this computer; apiToken
+	// (api-token) opens the JSON API for scripts on this computer.
+	hostToken, apiToken string
+}
+
+func openKeys(dir string) (*keys, error) {
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the keys folder: %w", err)
+	}
+	pem, err := secret(filepath.Join(dir, "receipt.pem"), func() ([]byte, error) {
+		key, err := wire.NewKey()
+		if err != nil {
+			return nil, err
+		}
+		return wire.MarshalKey(key)
+	})
+	if err != nil {
+		return nil, err
+	}
+	k := &keys{}
+	if k.receipt, err = wire.ParseKey(pem); err != nil {
+		return nil, fmt.Errorf("read %s: %w", filepath.Join(dir, "receipt.pem"), err)
+	}
+	for name, into := range map[string]*string{"host-token": &k.hostToken, "api-token": &k.apiToken} {
+		b, err := secret(filepath.Join(dir, name), func() ([]byte, error) { return []byte(rand.Text() + "\n"), nil })
+		if err != nil {
+			return nil, err
+		}
+		if *into = strings.TrimSpace(string(b)); *into == "" {
+			return nil, fmt.Errorf("read %s: it is empty: delete it to have another made", filepath.Join(dir, name))
+		}
+	}
+	return k, nil
+}
+
+// secret reads a file, which it makes first where it is not there.
+func secret(path string, make func() ([]byte, error)) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		if err != nil {
+			err = fmt.Errorf("read key: %w", err)
+		}
+		return b, err
+	}
+	if b, err = make(); err != nil {
+		return nil, err
+	}
+	if err := durable.WriteFile(path, b, 0o600); err != nil {
+		return nil, fmt.Errorf("write key: %w", err)
+	}
+	return b, nil
+}
+
+// SiteOptions of Site. County, CollectorURL and PolicyKeys are required.
+type SiteOptions struct {
+	County  muster.County
+	Profile muster.Profile // "" means workstation
+	// CollectorURL is where hosts of the county find this collector. The token
+	// for loopback is put in only where this is an address of this computer.
+	CollectorURL string
+	// PolicyKeys are public keys, DER (SubjectPublicKeyInfo).
+	PolicyKeys [][]byte
+}
+
+// Site makes the site file for a county.
+func (c *Collector) Site(o SiteOptions) (*muster.Site, error) {
+	der, err := wire.MarshalPublicKey(c.keys.receipt.Public())
+	if err != nil {
+		return nil, err
+	}
+	s := &muster.Site{
+		Schema: muster.SiteSchema, Name: c.Name, State: o.County.State(), County: o.County, Profile: o.Profile,
+		Collector: o.CollectorURL, PolicyKeys: o.PolicyKeys, ReceiptKeys: [][]byte{der}, Demo: c.Demo,
+	}
+	if onLoopback(o.CollectorURL) {
+		s.Token = c.keys.hostToken
+	}
+	return s, nil
+}
