@@ -1,0 +1,67 @@
+# Two commands do everything: `make demo` and `make test`.
+
+GO        ?= go
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.0-dev)
+LDFLAGS   := -s -w -X github.com/passmuster/muster.Version=$(VERSION)
+BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME  ?= 10s
+DEMO      ?=
+RACE      := ./internal/wire ./internal/durable ./agent/state ./agent/outbox ./agent/uplink ./collector/ingest ./collector/store/...
+
+.PHONY: help build demo check test test-windows test-packages lint race bench fuzz golden shots clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build the three programs into bin/
+	@mkdir -p bin
+	$(BUILD) -o bin/ ./cmd/muster ./cmd/muster-uplink ./cmd/muster-collector
+
+demo: build ## audit this computer and show it on a local dashboard (DEMO=once: check and exit)
+	$(GO) run ./internal/demo -bin bin $(if $(filter once,$(DEMO)),-once)
+
+check: ## the quick loop: vet and the tests that need nothing but Go
+	$(GO) vet ./...
+	$(GO) test ./...
+
+test: test-packages ## install what the tests need by Debian package name, run everything
+	$(GO) test ./...
+	$(MAKE) test-windows
+
+test-windows: ## run the Windows tables' tests under wine
+	packaging/wine/test ./agent/facts/builtin
+
+test-packages:
+	packaging/install packaging/test-packages.txt
+
+lint: ## formatting, vet for Linux and Windows, staticcheck, Rego
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt: $$bad"; exit 1; }
+	$(GO) vet ./...
+	GOOS=windows $(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	GOOS=windows $(GO) run $(STATICCHECK) ./agent/facts/... ./internal/durable ./agent/state
+	$(GO) run ./cmd/muster policy lint policies
+
+race: ## the concurrent parts under the race detector
+	$(GO) test -race $(RACE)
+
+bench: build ## times and sizes, with their targets
+	$(GO) run ./internal/bench -bin bin
+
+fuzz: ## every fuzz test for FUZZTIME each
+	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
+	  for n in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$f); do \
+	    echo "$$n in $$(dirname $$f)"; \
+	    $(GO) test -run '^$$' -fuzz "^$$n\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$f) || exit 1; \
+	  done; \
+	done
+
+golden: ## rewrite the golden files, then look at the difference
+	$(GO) test ./policies ./internal/wire -update
+
+shots: build ## screenshots of every page of a running demo into .demo/shots (needs chromium)
+	$(GO) run ./internal/demo -bin bin -once -shots .demo/shots
+
+clean: ## remove what make made
+	rm -rf bin dist .demo
