@@ -24,6 +24,16 @@ type Control struct {
 	// Maps standard to requirement ids, for example "cis": ["3.6"].
 	Maps   map[string][]string `json:"maps,omitempty"`
 	Remedy string              `json:"remedy"`
+	// Remedies stand in for Remedy on platforms where it reads differently.
+	Remedies map[Platform]string `json:"remedies,omitempty"`
+}
+
+// RemedyOn tells what to do on the platform.
+func (c Control) RemedyOn(p Platform) string {
+	if r := c.Remedies[p]; r != "" {
+		return r
+	}
+	return c.Remedy
 }
 
 // Violation is one piece of evidence that a control is not met. All three are

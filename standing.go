@@ -5,16 +5,16 @@ import "time"
 // How long a host may be silent before it is stale. A stale host never counts
 // as meeting the baseline.
 const (
-	StaleAfterWorkstation = 7 * 24 * time.Hour
-	StaleAfterEMS         = 45 * 24 * time.Hour
+	WorkstationStaleAfter = 7 * 24 * time.Hour
+	EMSStaleAfter         = 45 * 24 * time.Hour
 )
 
 // StaleAfter is how long a host of the profile may be silent.
 func (p Profile) StaleAfter() time.Duration {
 	if p == EMS {
-		return StaleAfterEMS
+		return EMSStaleAfter
 	}
-	return StaleAfterWorkstation
+	return WorkstationStaleAfter
 }
 
 // HostStanding is where one host stands, as the collector knows it.

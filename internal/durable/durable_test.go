@@ -245,6 +245,13 @@ func TestReadForeignDoesNotFallForTricks(t *testing.T) {
 	tricks := []string{"folder"}
 	if os.Symlink("plain", path("link")) == nil {
 		tricks = append(tricks, "link")
+		// Also where the link comes between the first look and the opening.
+		if f, err := openForeign(path("link")); err == nil {
+			if info, err := f.Stat(); err != nil || info.Mode().IsRegular() {
+				t.Errorf("a link was followed: %v, %v", info, err)
+			}
+			f.Close()
+		}
 	}
 	if makePipe(path("pipe")) == nil {
 		tricks = append(tricks, "pipe")

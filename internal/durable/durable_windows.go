@@ -27,4 +27,7 @@ func renameFile(from, to string) error {
 // flushed without rights over the whole volume.
 func syncDir(string) error { return nil }
 
-func openForeign(path string) (*os.File, error) { return os.Open(path) }
+// openForeign opens a link itself, whose mode then tells what it is.
+func openForeign(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|windows.FILE_FLAG_OPEN_REPARSE_POINT, 0)
+}

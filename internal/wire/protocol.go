@@ -42,6 +42,9 @@ const (
 	CodeNeedBase Code = "need_base"
 	// CodeUnknownHost: enroll first.
 	CodeUnknownHost Code = "unknown_host"
+	// CodePending: the host waits for approval and has stored all that it may;
+	// keep the report and send it again.
+	CodePending Code = "pending"
 	// CodeBadSignature, CodeMalformed, CodeTooLarge, CodeFutureSchema,
 	// CodeWrongCounty and CodeConflict (another report has this number: a
 	// cloned host) are final: sending again changes nothing.

@@ -76,6 +76,19 @@ func Verify(kind Kind, envelope []byte, pub *ecdsa.PublicKey) ([]byte, error) {
 	return e.verify(kind, pub)
 }
 
+// Payload reads what the envelope claims to sign. Nothing is verified but its
+// form and kind: it is for showing, never for believing.
+func Payload(kind Kind, envelope []byte) ([]byte, error) {
+	e, err := parseSign1(envelope)
+	if err != nil {
+		return nil, err
+	}
+	if e.header.Type != kind {
+		return nil, fmt.Errorf("envelope: %w: %q where %q is wanted", ErrMalformed, e.header.Type, kind)
+	}
+	return e.payload, nil
+}
+
 // KeyID reads which key claims to have signed. Nothing is verified.
 func KeyID(envelope []byte) (string, error) {
 	e, err := parseSign1(envelope)

@@ -459,3 +459,20 @@ func TestSequence(t *testing.T) {
 		t.Errorf("a promise: %v", err)
 	}
 }
+
+func TestPayloadIsOfItsKindOnly(t *testing.T) {
+	key := mustKey(t)
+	envelope, err := Sign(KindReport, []byte("content"), key, "key id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := Payload(KindReport, envelope); err != nil || string(b) != "content" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if _, err := Payload(KindReceipt, envelope); !errors.Is(err, ErrMalformed) {
+		t.Errorf("as another kind: %v", err)
+	}
+	if _, err := Payload(KindReport, envelope[1:]); !errors.Is(err, ErrMalformed) {
+		t.Errorf("without its tag: %v", err)
+	}
+}
