@@ -32,7 +32,7 @@ type Options struct {
 	Site *muster.Site
 	// StateDir holds the host's key, its reports and its policy; "" means that
 	// no report is kept. Nor is one of a recording, of some controls only, or of
-	// an unsigned policy.
+	// an unsigned policy or one older than the host has used.
 	StateDir string
 	// Bundle is the path of a policy to judge by; "" means the state's, else the
 	// baseline that ships with the program.
@@ -43,8 +43,11 @@ type Options struct {
 	Recording string
 	// Lists is the path of county and host lists, laid over those of the policy.
 	Lists string
-	// Now is the time to judge at; zero means the recording's, else the clock.
+	// Now is the time to judge at; zero means the recording's, else the clock. A
+	// report of a time that was given is not kept.
 	Now time.Time
+	// Clock of this computer; nil means time.Now.
+	Clock func() time.Time
 	// Only these controls, by id in any case; empty means all.
 	Only []string
 	// Osquery is "auto" (ask an osqueryd that is running), "start" (start one for
@@ -97,6 +100,9 @@ func (e *InputError) Hint() string { return e.hint }
 // InputError where something that the user named cannot be used; whatever
 // hinders only the report is in the Result.
 func Audit(ctx context.Context, o Options) (*Result, error) {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
 	res := &Result{}
 	keep, why, err := openKeeper(o, res)
 	if err != nil {
@@ -108,8 +114,17 @@ func Audit(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if policy.Kind == PolicyUnsigned {
+	switch {
+	case policy.Kind == PolicyUnsigned:
 		why = "the policy is unsigned"
+	case policy.Kind == PolicyFile && keep != nil:
+		floor, err := keep.folder.PolicyFloor()
+		if err != nil {
+			res.warn(err)
+			why = "see the warning above"
+		} else if uint64(policy.Version) < floor {
+			why = fmt.Sprintf("the policy is version %d, older than version %d that this host has used", policy.Version, floor)
+		}
 	}
 	if o.Only, err = only(policy.Controls, o.Only); err != nil {
 		return nil, err

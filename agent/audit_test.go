@@ -194,11 +194,11 @@ func TestStatusProblems(t *testing.T) {
 	if p := problems(a.site, now.Add(-30*24*time.Hour)); !mentions(p, "clock was set back") {
 		t.Errorf("a month before: %q", p)
 	}
-	uplink := `{"state": "pending", "error": "no route", "refused": [{"seq": 1, "code": "conflict", "reason": "cloned"}]}`
+	uplink := `{"state": "pending", "error": "no route", "refused": [{"seq": 2, "code": "conflict", "reason": "clo\u001bned"}, {"seq": 1, "reason": "old"}]}`
 	if err := os.WriteFile(filepath.Join(dir, "status", "uplink.json"), []byte(uplink), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if p := problems(a.site, now); !mentions(p, "not approved") || !mentions(p, "no route") || !mentions(p, "refused 1 reports, the last being 1: cloned") {
+	if p := problems(a.site, now); !mentions(p, "not approved") || !mentions(p, "no route") || !mentions(p, "the newest being 2: cloned") {
 		t.Errorf("the uplink's trouble: %q", p)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "status", "audit.json"), []byte("{"), 0o644); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ type keeper struct {
 	key    *ecdsa.PrivateKey
 	host   muster.HostID
 	status AuditStatus
+	clock  func() time.Time
 }
 
 // openKeeper opens the state folder and takes what the mail has brought. Where
@@ -33,12 +35,14 @@ func openKeeper(o Options, res *Result) (k *keeper, why string, err error) {
 	switch {
 	case o.Recording != "":
 		return nil, "this is a recording", nil
+	case !o.Now.IsZero():
+		return nil, "the time was given with --now", nil
 	case len(o.Only) > 0:
 		return nil, "only some controls were asked", nil
 	case o.StateDir == "":
 		return nil, "there is no site file, so there is nobody to keep it for", nil
 	}
-	k, err = lockState(o.StateDir)
+	k, err = lockState(o.StateDir, o.Clock)
 	if err != nil {
 		res.warn(fmt.Errorf("no report can be kept: %w", err))
 		return nil, "see the warning above", nil
@@ -50,6 +54,12 @@ func openKeeper(o Options, res *Result) (k *keeper, why string, err error) {
 	if _, err := k.folder.ReadStatus(auditStatus, &k.status); err != nil {
 		res.warn(err) // it is written anew below
 	}
+	if !o.Unsigned {
+		// Before the audit: a request that comes during it asks for another one,
+		// and one that stayed after a failure would start audits without end.
+		_, err = k.folder.TakeAuditRequest()
+		res.warn(err)
+	}
 	if o.Site != nil {
 		res.warn(k.applyReceipts(o.Site))
 		res.warn(k.takePolicy(o.Site))
@@ -57,8 +67,8 @@ func openKeeper(o Options, res *Result) (k *keeper, why string, err error) {
 	return k, "", nil
 }
 
-func lockState(dir string) (k *keeper, err error) {
-	k = &keeper{}
+func lockState(dir string, clock func() time.Time) (k *keeper, err error) {
+	k = &keeper{clock: clock}
 	defer func() {
 		if err != nil {
 			k.close()
@@ -77,8 +87,14 @@ func lockState(dir string) (k *keeper, err error) {
 	if k.host, err = wire.HostIDOf(k.key.Public()); err != nil {
 		return k, err
 	}
-	k.outbox, err = outbox.Open(k.folder.OutboxDir(), outbox.Options{})
-	return k, err
+	if k.outbox, err = outbox.Open(k.folder.OutboxDir(), outbox.Options{}); err != nil {
+		return k, err
+	}
+	if owner := k.outbox.Host(); owner != "" && owner != k.host {
+		return k, fmt.Errorf("the outbox %s holds reports of host %s, and the key is that of host %s: restore the key from a backup, or move the outbox away to enroll as a new host",
+			k.folder.OutboxDir(), owner, k.host)
+	}
+	return k, nil
 }
 
 // close lets the next audit in. The lock goes with the process in any case.
@@ -110,52 +126,68 @@ func (k *keeper) applyReceipts(site *muster.Site) error {
 	}
 	applied, err := k.outbox.ApplyReceipts(k.folder.ReceiptsDir(), k.host, keys)
 	if applied > 0 {
-		now := time.Now().UTC().Truncate(time.Second)
+		now := k.clock().UTC().Truncate(time.Second)
 		k.status.ReceiptAt = &now
 	}
 	return err
 }
 
 // takePolicy makes the policy in the inbox the last good one, if a key of the
-// site signed it and it is newer than every one before. Otherwise it is thrown
-// away and the last good one stays.
+// site signed it and it is newer than every one before. A refused one is thrown
+// away; one that this computer fails to keep waits in the inbox, since it is
+// sent once only. In both cases the last good one stays.
 func (k *keeper) takePolicy(site *muster.Site) error {
 	data, err := k.folder.InboxPolicy()
-	if data == nil || err != nil {
-		return err
-	}
-	if err := k.checkPolicy(data, site); err != nil {
-		k.status.PolicyRefused = err.Error()
-		return errors.Join(fmt.Errorf("the policy that arrived is refused, the one before stays: %w", err), k.folder.DropInboxPolicy())
-	}
-	k.status.PolicyRefused = ""
-	return k.folder.DropInboxPolicy()
-}
-
-func (k *keeper) checkPolicy(data []byte, site *muster.Site) error {
-	b, err := bundle.Open(data, bundle.OpenOptions{Keys: site.PolicyKeys})
-	if err != nil {
+	switch {
+	case errors.Is(err, durable.ErrForeign):
+		return k.refusePolicy(err)
+	case data == nil || err != nil:
 		return err
 	}
 	floor, err := k.folder.PolicyFloor()
 	if err != nil {
 		return err
 	}
+	b, err := k.checkPolicy(data, floor, site)
+	if err != nil {
+		return k.refusePolicy(err)
+	}
+	if err := k.folder.SavePolicy(data, uint64(b.Version)); err != nil {
+		return fmt.Errorf("the policy that arrived cannot be kept, the one before stays: %w", err)
+	}
+	k.status.PolicyRefused = ""
+	return k.folder.DropInboxPolicy()
+}
+
+func (k *keeper) refusePolicy(why error) error {
+	k.status.PolicyRefused = printable(why.Error())
+	return errors.Join(fmt.Errorf("the policy that arrived is refused, the one before stays: %w", why), k.folder.DropInboxPolicy())
+}
+
+func (k *keeper) checkPolicy(data []byte, floor uint64, site *muster.Site) (*bundle.Bundle, error) {
+	open := bundle.OpenOptions{Keys: site.PolicyKeys}
+	b, err := bundle.Open(data, open)
 	switch {
+	case err != nil:
+		return nil, err
 	case b.Version < 1:
-		return errors.New("it has no version number")
+		return nil, errors.New("it has no version number")
 	case len(b.Controls) == 0:
-		return errors.New("it has no controls")
-	case uint64(b.Version) < floor:
-		return fmt.Errorf("it is version %d, older than version %d that this host has used", b.Version, floor)
-	case uint64(b.Version) == floor:
-		if last, err := k.folder.Policy(); err == nil && last != nil {
-			if same, err := bundle.Open(last, bundle.OpenOptions{Keys: site.PolicyKeys}); err == nil && same.Digest != b.Digest {
-				return fmt.Errorf("it is version %d again, with another content: the state must count up", b.Version)
+		return nil, errors.New("it has no controls")
+	}
+	// A power loss may have left the floor below the last good one.
+	if kept, err := k.folder.Policy(); err == nil && kept != nil {
+		if last, err := bundle.Open(kept, open); err == nil {
+			floor = max(floor, uint64(last.Version))
+			if last.Version == b.Version && last.Digest != b.Digest {
+				return nil, fmt.Errorf("it is version %d again, with another content: the state must count up", b.Version)
 			}
 		}
 	}
-	return k.folder.SavePolicy(data, uint64(b.Version))
+	if uint64(b.Version) < floor {
+		return nil, fmt.Errorf("it is version %d, older than version %d that this host has used", b.Version, floor)
+	}
+	return b, nil
 }
 
 // keep commits the report; when it returns with a number in the result, the
@@ -187,8 +219,6 @@ func (k *keeper) keep(o Options, host muster.Host, res *Result) {
 	if o.Site != nil {
 		res.warn(k.enroll(o.Site, host))
 	}
-	_, err = k.folder.TakeAuditRequest()
-	res.warn(err)
 	k.saveStatus(res)
 	res.Outcome = k.outcome(o.Site, seq)
 }
@@ -215,11 +245,17 @@ func (k *keeper) enroll(site *muster.Site, host muster.Host) error {
 	e := muster.Enrollment{
 		Schema: wire.EnrollmentSchema, PublicKey: der, Hostname: short(host.Hostname, 255), County: host.County,
 		Profile: host.Profile, Platform: host.Platform, Agent: muster.Version,
-		MadeAt: time.Now().UTC().Truncate(time.Second), Demo: site.Demo,
+		MadeAt: k.clock().UTC().Truncate(time.Second), Demo: site.Demo,
 	}
 	if b, err := os.ReadFile(k.folder.EnrollmentFile()); err == nil {
-		if old, _, err := wire.VerifyEnrollment(b); err == nil && sameEnrollment(old, e) {
-			return nil
+		if old, _, err := wire.VerifyEnrollment(b); err == nil {
+			if sameEnrollment(old, e) {
+				return nil
+			}
+			// Only a newer statement counts, and this clock may have been set back.
+			if next := old.MadeAt.Add(time.Second); e.MadeAt.Before(next) {
+				e.MadeAt = next
+			}
 		}
 	}
 	b, err := wire.SignEnrollment(e, k.key)
@@ -251,7 +287,21 @@ func (k *keeper) saveStatus(res *Result) {
 
 // warn adds what went wrong, one sentence each; nil is nothing.
 func (r *Result) warn(err error) {
-	if err != nil {
-		r.Warnings = append(r.Warnings, strings.Split(err.Error(), "\n")...)
+	if err == nil {
+		return
 	}
+	for line := range strings.Lines(err.Error()) {
+		r.Warnings = append(r.Warnings, printable(line))
+	}
+}
+
+// printable makes text fit for a terminal: names of files and the uplink's words
+// are chosen by programs that muster does not trust.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if strconv.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, s)
 }

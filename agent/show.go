@@ -21,21 +21,11 @@ func ReadReport(stateDir, which string) (*muster.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	// COSE_Sign1 (RFC 9052, 4.2) behind its tag, one byte.
-	var sign1 struct {
-		_           struct{} `cbor:",toarray"`
-		Protected   []byte
-		Unprotected map[int]int
-		Payload     []byte
-		Signature   []byte
-	}
-	if len(envelope) == 0 {
-		return nil, fmt.Errorf("read report %s: it is empty", which)
-	}
-	if err := wire.Unmarshal(envelope[1:], &sign1); err != nil {
+	content, err := wire.Payload(wire.KindReport, envelope)
+	if err != nil {
 		return nil, fmt.Errorf("read report %s: it is no signed report: %w", which, err)
 	}
-	opened, err := wire.DecodeReport(sign1.Payload)
+	opened, err := wire.DecodeReport(content)
 	if err != nil {
 		return nil, fmt.Errorf("read report %s: %w", which, err)
 	}

@@ -82,7 +82,7 @@ func recordedHost(o Options, schema *facts.Schema) (*source, error) {
 }
 
 func thisHost(ctx context.Context, o Options, schema *facts.Schema, tables []facts.Table) (*source, error) {
-	s := &source{platform: muster.Platform(runtime.GOOS), now: time.Now()}
+	s := &source{platform: muster.Platform(runtime.GOOS), now: o.Clock()}
 	if s.platform != muster.Linux && s.platform != muster.Windows {
 		return nil, NewInputError(fmt.Errorf("this computer runs %s, and the baseline knows windows and linux", runtime.GOOS), "--recording audits a recorded host")
 	}

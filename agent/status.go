@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/passmuster/muster"
@@ -38,11 +40,19 @@ type UplinkStatus struct {
 	LastContact time.Time `json:"last_contact,omitzero"`
 	// Error of the newest try; "" where it went well.
 	Error string `json:"error,omitempty"`
-	// Refused are reports that the collector will not store.
+	// Refused are reports that the collector will not store, the newest first.
 	Refused []struct {
 		Seq    uint64 `json:"seq"`
 		Reason string `json:"reason,omitempty"`
 	} `json:"refused,omitempty"`
+}
+
+// clean makes the words of a program that muster does not trust fit for a terminal.
+func (u *UplinkStatus) clean() {
+	u.State, u.Error = muster.HostState(printable(string(u.State))), printable(u.Error)
+	for i := range u.Refused {
+		u.Refused[i].Reason = printable(u.Refused[i].Reason)
+	}
 }
 
 // Status is where this host stands with its state.
@@ -103,11 +113,15 @@ func ReadStatus(dir string, site *muster.Site, now time.Time) (*Status, error) {
 		s.problem(err.Error(), "Start muster-uplink again: it writes the file anew.")
 	} else if found {
 		s.Uplink = &uplink
+		uplink.clean()
 	}
-	if d, err := depth(folder); err != nil {
-		s.problem(err.Error(), "Run muster status as administrator.")
-	} else {
+	switch d, err := depth(folder); {
+	case err == nil:
 		s.Outbox = &d
+	case errors.Is(err, fs.ErrPermission):
+		s.problem("Which reports wait is for the administrator's eyes only.", "Run muster status as administrator.")
+	default:
+		s.problem(err.Error(), "Run muster audit: it makes the folder anew.")
 	}
 	policy, err := OpenPolicy(PolicyOptions{Site: site, StateDir: dir})
 	if err != nil {
@@ -179,8 +193,7 @@ func (s *Status) judgeMail(site bool) {
 	if u.Error != "" {
 		s.problem("The uplink has trouble: "+u.Error, "Check the network. No report is lost meanwhile.")
 	}
-	if n := len(u.Refused); n > 0 {
-		last := u.Refused[n-1]
-		s.problem(fmt.Sprintf("The state refused %d reports, the last being %d: %s", n, last.Seq, last.Reason), "Ask your state what to do about it.")
+	if len(u.Refused) > 0 {
+		s.problem(fmt.Sprintf("The state refused reports, the newest being %d: %s", u.Refused[0].Seq, u.Refused[0].Reason), "Ask your state what to do about it.")
 	}
 }

@@ -50,6 +50,7 @@ type Outbox struct {
 	maxBytes int64
 	disk     disk
 	chain    chain
+	host     muster.HostID
 }
 
 // chain is what the waiting files alone cannot tell.
@@ -100,8 +101,11 @@ func (o *Outbox) recover() error {
 	if err := o.readChain(); err != nil {
 		return err
 	}
-	if base, _, err := o.open(baseName); err == nil && base.Seq >= o.chain.Next {
-		o.chain.Next, o.chain.Prev = base.Seq+1, base.Digest
+	if base, _, err := o.open(baseName); err == nil {
+		o.host = base.Host
+		if base.Seq >= o.chain.Next {
+			o.chain.Next, o.chain.Prev = base.Seq+1, base.Digest
+		}
 	}
 	s, err := o.scan()
 	if err != nil {
@@ -114,7 +118,9 @@ func (o *Outbox) recover() error {
 	}
 	// A file that is still here was not dropped: a kill came before its removal.
 	for _, seq := range s.reports {
-		o.chain.Dropped = o.chain.Dropped.without(seq, seq)
+		if o.chain.Dropped.has(seq) {
+			o.chain.Dropped = o.chain.Dropped.without(seq, seq)
+		}
 	}
 	if len(s.reports) == 0 {
 		return nil
@@ -126,11 +132,17 @@ func (o *Outbox) recover() error {
 		return o.setAside(newest)
 	case err != nil:
 		return err
-	case newest >= o.chain.Next:
+	}
+	o.host = e.Host
+	if newest >= o.chain.Next {
 		o.chain.Next, o.chain.Prev = newest+1, e.Digest
 	}
 	return nil
 }
+
+// Host is whose reports these were when the outbox was opened; "" where the
+// files do not say.
+func (o *Outbox) Host() muster.HostID { return o.host }
 
 func (o *Outbox) readChain() error {
 	b, err := durable.ReadForeign(o.path(chainName), maxFileSize)
@@ -200,9 +212,13 @@ func (o *Outbox) Append(build Build) (seq uint64, err error) {
 	return seq, err
 }
 
+// ErrOtherReport: the receipt names another report with this number. Throw the
+// receipt away: the report waits for its own.
+var ErrOtherReport = errors.New("it names another report with this number: is this computer a copy of another one?")
+
 // Acknowledge takes a receipt that the caller has verified, and deletes its
 // report. A report that is gone already is no error. The newest receipted
-// report stays as Base.
+// report stays as Base. Its error wraps ErrOtherReport, or the disk's.
 func (o *Outbox) Acknowledge(r muster.Receipt) error {
 	fail := func(err error) error { return fmt.Errorf("take the receipt for report %d: %w", r.Seq, err) }
 	e, _, err := o.open(reportName(r.Seq))
@@ -214,7 +230,7 @@ func (o *Outbox) Acknowledge(r muster.Receipt) error {
 	case err != nil:
 		return fail(err)
 	case e.Host != r.Host || e.Digest != r.Digest:
-		return fail(errors.New("it names another report with this number: is this computer a copy of another one?"))
+		return fail(ErrOtherReport)
 	}
 	// The file goes first and chain.json after: on a full disk the one makes room
 	// for the other, and a gap that is declared twice does no harm.

@@ -340,7 +340,10 @@ func TestRanges(t *testing.T) {
 	if want := (ranges{{From: 1, To: 1}, {From: 3, To: 5}, {From: 9, To: 9}}); !reflect.DeepEqual(r, want) {
 		t.Errorf("%v", r)
 	}
-	if r = r.without(4, 9); !reflect.DeepEqual(r, ranges{{From: 1, To: 1}, {From: 3, To: 3}}) {
+	if r = r.with(10, 2); !reflect.DeepEqual(r, ranges{{From: 1, To: 5}, {From: 9, To: 10}}) || r.has(6) || !r.has(5) || !r.has(9) {
+		t.Errorf("%v", r)
+	}
+	if r = r.without(4, 10); !reflect.DeepEqual(r, ranges{{From: 1, To: 3}}) {
 		t.Errorf("%v", r)
 	}
 }
@@ -396,6 +399,8 @@ func TestApplyReceipts(t *testing.T) {
 	}
 	put("notes.txt", h.receipt(envelopes[3], 4), collector)
 	applied, err := o.ApplyReceipts(receipts, h.id, []*ecdsa.PublicKey{&collector.key.PublicKey})
+	// A good receipt for another report, as a copy of this computer gets it.
+	other := h.receipt(envelopes[1], 4)
 	if applied != 1 || !errors.Is(err, wire.ErrBadSignature) || !errors.Is(err, durable.ErrForeign) || !strings.Contains(err.Error(), string(stranger.id)) {
 		t.Errorf("%d, %v", applied, err)
 	}
@@ -403,8 +408,59 @@ func TestApplyReceipts(t *testing.T) {
 		t.Errorf("left: %v", got)
 	}
 	entries, err := os.ReadDir(receipts)
-	if err != nil || len(entries) != 2 {
+	if err != nil || len(entries) != 1 {
 		t.Errorf("left in receipts: %v, %v", entries, err)
+	}
+	put("00000004.receipt", other, collector)
+	applied, err = o.ApplyReceipts(receipts, h.id, []*ecdsa.PublicKey{&collector.key.PublicKey})
+	if applied != 0 || !errors.Is(err, ErrOtherReport) {
+		t.Errorf("a receipt for another report: %d, %v", applied, err)
+	}
+	if entries, err := os.ReadDir(receipts); err != nil || len(entries) != 1 {
+		t.Errorf("left in receipts: %v, %v", entries, err)
+	}
+}
+
+// Whoever has taken the uplink over fills the folder; once it is mended, the
+// receipts come through.
+func TestReceiptsAmongJunk(t *testing.T) {
+	dir, receipts, h := t.TempDir(), t.TempDir(), mustHost(t)
+	o := mustOpen(t, dir)
+	keys := []*ecdsa.PublicKey{&h.key.PublicKey}
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxReceipts + 100 {
+		junk := filepath.Join(receipts, fmt.Sprintf("%d.receipt", i))
+		if os.Symlink(secret, junk) != nil { // as Windows does without rights
+			if err := os.Mkdir(junk, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(receipts, fmt.Sprintf("%d.junk", i)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seq := mustAppend(t, o, h.build(muster.StatusPass))
+	receipt, err := wire.SignReceipt(h.receipt(mustRead(t, o, seq), seq), h.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(receipts, "00000001.receipt"), receipt, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		_, err := o.ApplyReceipts(receipts, h.id, keys)
+		if err != nil && strings.Count(err.Error(), "\n") > maxProblems {
+			t.Errorf("%d lines of problems", strings.Count(err.Error(), "\n"))
+		}
+	}
+	if left := mustList(t, o); len(left) > 0 {
+		t.Errorf("still wait: %v", left)
+	}
+	if b, err := os.ReadFile(secret); err != nil || string(b) != "secret" {
+		t.Errorf("behind the link: %q, %v", b, err)
 	}
 }
 

@@ -41,9 +41,7 @@ func (o *Outbox) makeRoom(next entry, size int64) error {
 	list = append(list, newWaiting(next, size))
 	drop := thin(list, s.bytes+size-o.maxBytes+o.maxBytes/slack)
 	c := o.chain
-	for _, seq := range drop {
-		c.Dropped = c.Dropped.with(seq)
-	}
+	c.Dropped = c.Dropped.with(drop...)
 	// Told before it is done: a kill in between leaves a file that is no gap.
 	if err := o.writeChain(c); err != nil {
 		return err
@@ -104,17 +102,29 @@ func (r ranges) count() (n uint64) {
 }
 
 func (r ranges) has(seq uint64) bool {
-	return slices.ContainsFunc(r, func(run muster.SeqRange) bool { return run.From <= seq && seq <= run.To })
+	_, found := slices.BinarySearchFunc(r, seq, func(run muster.SeqRange, seq uint64) int {
+		switch {
+		case run.To < seq:
+			return -1
+		case run.From > seq:
+			return 1
+		}
+		return 0
+	})
+	return found
 }
 
-// with adds one number.
-func (r ranges) with(seq uint64) ranges {
-	out := append(slices.Clone(r.without(seq, seq)), muster.SeqRange{From: seq, To: seq})
+// with adds numbers.
+func (r ranges) with(seqs ...uint64) ranges {
+	out := slices.Clone(r)
+	for _, seq := range seqs {
+		out = append(out, muster.SeqRange{From: seq, To: seq})
+	}
 	slices.SortFunc(out, func(a, b muster.SeqRange) int { return cmp.Compare(a.From, b.From) })
-	joined := out[:1]
-	for _, run := range out[1:] {
-		if last := &joined[len(joined)-1]; last.To+1 == run.From {
-			last.To = run.To
+	joined := out[:0]
+	for i, run := range out {
+		if last := len(joined) - 1; i > 0 && run.From <= joined[last].To+1 {
+			joined[last].To = max(joined[last].To, run.To)
 		} else {
 			joined = append(joined, run)
 		}

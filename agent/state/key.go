@@ -20,17 +20,21 @@ func (f *Folder) HostKey() (*ecdsa.PrivateKey, error) {
 	path, idPath := f.path("key", "host.pem"), f.path("key", "host.id")
 	b, err := durable.ReadForeign(path, maxKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		if id, err := os.ReadFile(idPath); err == nil {
-			return nil, fmt.Errorf("host key %s is gone, but this computer had one (host %.27s): restore it from a backup, or delete %s to enroll as a new host", path, id, idPath)
+		id, err := os.ReadFile(idPath)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return f.makeHostKey(path, idPath)
+		case err != nil:
+			return nil, f.explain(err)
 		}
-		return f.makeHostKey(path, idPath)
+		return nil, fmt.Errorf("host key %s is gone, but this computer had one (host %.27s): restore it from a backup, or move %s and %s away to enroll as a new host", path, id, idPath, f.OutboxDir())
 	}
 	if err != nil {
 		return nil, f.explain(err)
 	}
 	key, err := wire.ParseKey(b)
 	if err != nil {
-		return nil, fmt.Errorf("host key %s is damaged: %w: restore it from a backup, or move it and %s away to enroll as a new host", path, err, idPath)
+		return nil, fmt.Errorf("host key %s is damaged: %w: restore it from a backup, or move it, %s and %s away to enroll as a new host", path, err, idPath, f.OutboxDir())
 	}
 	return key, nil
 }

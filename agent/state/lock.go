@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/passmuster/muster/internal/durable"
 )
 
-// Lock keeps a second audit away until unlock is called or the process ends.
-// Its error wraps ErrLocked where someone has it.
+// Lock keeps a second audit away until unlock is called or the process ends, and
+// clears away what a killed one has left half written. Its error wraps ErrLocked
+// where someone has it.
 func (f *Folder) Lock() (unlock func() error, err error) {
 	file, err := os.OpenFile(f.path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -15,6 +18,12 @@ func (f *Folder) Lock() (unlock func() error, err error) {
 	}
 	if err := lockFile(file); err != nil {
 		return nil, fmt.Errorf("state folder %s: %w", f.dir, errors.Join(err, file.Close()))
+	}
+	// Nobody but the audit writes to these; the outbox sweeps itself.
+	for _, sub := range []string{"key", "policy"} {
+		if err := durable.Sweep(f.path(sub)); err != nil {
+			return nil, errors.Join(f.explain(err), file.Close())
+		}
 	}
 	return file.Close, nil // the lock goes with the handle
 }

@@ -49,24 +49,14 @@ type Options struct {
 // Folder is an open state folder.
 type Folder struct{ dir string }
 
-// DefaultDir is where the state lies unless the user says otherwise:
-// %ProgramData%\Muster, /var/lib/muster for root, else the user's own XDG state
-// folder.
+// DefaultDir is the computer's one state folder, whoever asks: %ProgramData%\Muster
+// or /var/lib/muster. A folder of each user's own would make as many hosts of
+// one computer.
 func DefaultDir() string {
 	if runtime.GOOS == "windows" {
 		return filepath.Join(cmp.Or(os.Getenv("ProgramData"), `C:\ProgramData`), "Muster")
 	}
-	base := os.Getenv("XDG_STATE_HOME")
-	if !filepath.IsAbs(base) {
-		base = ""
-		if home, err := os.UserHomeDir(); err == nil {
-			base = filepath.Join(home, ".local", "state")
-		}
-	}
-	if os.Geteuid() == 0 || base == "" {
-		return "/var/lib/muster"
-	}
-	return filepath.Join(base, "muster")
+	return "/var/lib/muster"
 }
 
 // Open makes the folder where it is missing, and checks its version, owners and
@@ -77,8 +67,16 @@ func Open(dir string, o Options) (*Folder, error) {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
 	f := &Folder{dir}
+	_, err = os.Lstat(dir)
+	isNew := errors.Is(err, fs.ErrNotExist)
 	if err := durable.MkdirAll(dir, 0o755); err != nil {
 		return nil, f.explain(err)
+	}
+	if isNew && !o.Portable {
+		// Whatever the umask says: the uplink and `muster status` must get in.
+		if err := os.Chmod(dir, 0o755); err != nil {
+			return nil, f.explain(err)
+		}
 	}
 	if !o.Portable {
 		if err := checkOwner(dir, 0o022); err != nil {
@@ -120,7 +118,7 @@ func Open(dir string, o Options) (*Folder, error) {
 		mode := sub.mode
 		if group != noGroup && sub.shared != sub.mode {
 			mode = sub.shared
-			if err := os.Lchown(path, os.Geteuid(), group); err != nil {
+			if err := giveGroup(path, group); err != nil {
 				return nil, f.explain(err)
 			}
 		}

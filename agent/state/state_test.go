@@ -105,9 +105,16 @@ func TestLock(t *testing.T) {
 	if err := unlock(); err != nil {
 		t.Fatal(err)
 	}
+	half := f.path("policy", ".bundle.tar.gz.0123456789abcdef.tmp")
+	if err := os.WriteFile(half, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	unlock, err = f.Lock()
 	if err != nil {
 		t.Fatalf("after the first has ended: %v", err)
+	}
+	if _, err := os.Stat(half); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what a killed audit has left is still there: %v", err)
 	}
 	if err := unlock(); err != nil {
 		t.Error(err)

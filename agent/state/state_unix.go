@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"syscall"
 )
@@ -45,6 +46,30 @@ func checkOwner(path string, forbidden os.FileMode) error {
 		return fmt.Errorf("%s may be written to by others (mode %v): run chmod go-w %s", path, info.Mode().Perm(), path)
 	}
 	return nil
+}
+
+// giveGroup gives a folder to the group. Files that muster wrote before there was
+// the group go with it; those of a folder that the group writes to are its own.
+func giveGroup(path string, group int) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Gid) == group {
+		return nil
+	}
+	if info.Mode().Perm()&0o020 == 0 {
+		files, err := os.ReadDir(path)
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			if err := os.Lchown(filepath.Join(path, f.Name()), -1, group); err != nil {
+				return err
+			}
+		}
+	}
+	return os.Lchown(path, -1, group) // last: a kill before it starts again
 }
 
 func lockFile(f *os.File) error {

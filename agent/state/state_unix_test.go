@@ -46,6 +46,19 @@ func TestFolderThatOthersWriteToIsRefused(t *testing.T) {
 	}
 }
 
+// A careful administrator's umask keeps nobody out who must get in.
+func TestUmask(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "s")
+	old := syscall.Umask(0o077)
+	mustOpen(t, dir)
+	syscall.Umask(old)
+	for sub, want := range map[string]os.FileMode{"": 0o755, "status": 0o755, "policy": 0o755, "key": 0o700} {
+		if info, err := os.Stat(filepath.Join(dir, sub)); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%q: %v, %v", sub, info.Mode(), err)
+		}
+	}
+}
+
 func TestLinkInPlaceOfASubfolderIsRefused(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "s")
 	mustOpen(t, dir)
@@ -84,13 +97,29 @@ func TestUplinkGroup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	group, err := user.LookupGroupId(strconv.Itoa(append(gids, os.Getegid())[0]))
+	gids = append(gids, os.Getegid())
+	gid := gids[len(gids)-1]
+	if os.Geteuid() == 0 {
+		gids[0] = 1 // another one than root's own
+	}
+	group, err := user.LookupGroupId(strconv.Itoa(gids[0]))
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "s")
+	if _, err := Open(dir, Options{UplinkGroup: "no such group"}); err != nil {
+		t.Fatal(err)
+	}
+	// The uplink was installed after the first audit.
+	early := filepath.Join(dir, "outbox", "enrollment.cose")
+	if err := errors.Join(os.WriteFile(early, nil, 0o640), os.Chown(early, -1, gid), os.Chown(filepath.Dir(early), -1, gid)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := Open(dir, Options{UplinkGroup: group.Name}); err != nil {
 		t.Fatal(err)
+	}
+	if info, err := os.Stat(early); err != nil || os.Geteuid() == 0 && strconv.Itoa(int(info.Sys().(*syscall.Stat_t).Gid)) != group.Gid {
+		t.Errorf("the uplink may not read what was there before: %v", err)
 	}
 	want := map[string]os.FileMode{"outbox": 0o750, "receipts": 0o750, "inbox": 0o750, "status": 0o755}
 	if os.Geteuid() == 0 {

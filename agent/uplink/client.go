@@ -23,7 +23,7 @@ const (
 	maxAnswer      = 1 << 20  // bytes
 	maxPolicy      = 32 << 20 // bytes
 	maxProblem     = 16 << 10 // bytes
-	maxReason      = 200      // bytes of a refusal that are shown
+	maxReason      = 200      // bytes of the collector's words that are shown
 )
 
 var (
@@ -170,7 +170,7 @@ func checkAnswer(res *http.Response, wantType string) error {
 	problem := readProblem(res)
 	switch code := res.StatusCode; {
 	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable:
-		return &busyError{res.Status, retryAfter(res)}
+		return &busyError{problem.status, retryAfter(res)}
 	case code == http.StatusRequestEntityTooLarge:
 		return errTooLarge
 	case code == http.StatusOK, code >= 300 && code < 400, got == "text/html":
@@ -186,7 +186,7 @@ func checkAnswer(res *http.Response, wantType string) error {
 // notCollector: a proxy or the login page of a network answers in its place.
 func notCollector(res *http.Response) error {
 	return fmt.Errorf("%s did not answer as a Muster collector (%s, content type %q): is a proxy or a login page in between?",
-		res.Request.URL.Host, res.Status, mediaType(res))
+		res.Request.URL.Host, printable(res.Status), mediaType(res))
 }
 
 func mediaType(res *http.Response) string {
@@ -205,11 +205,11 @@ type problem struct {
 }
 
 func readProblem(res *http.Response) problem {
-	p := problem{status: res.Status}
+	p := problem{status: printable(res.Status)}
 	if mediaType(res) == "application/problem+json" {
 		b, err := io.ReadAll(io.LimitReader(res.Body, maxProblem))
 		if err != nil || json.Unmarshal(b, &p) != nil {
-			return problem{status: res.Status}
+			return problem{status: p.status}
 		}
 	}
 	return p

@@ -182,6 +182,10 @@ func (u *Uplink) take(host muster.HostID, p *parcel, o wire.Outcome) error {
 
 func (u *Uplink) refuse(seq uint64, code wire.Code, reason string) {
 	reason = printable(reason)
-	u.refused[seq] = refusal{code, reason, u.Now().Add(refusedFor)}
+	wait := refusedFor
+	if code == wire.CodePending {
+		wait = pendingFor
+	}
+	u.refused[seq] = refusal{code, reason, u.Now().Add(wait)}
 	u.Logger.Warn("report refused", "seq", seq, "code", code, "reason", reason)
 }

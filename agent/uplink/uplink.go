@@ -7,6 +7,7 @@
 package uplink
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"errors"
@@ -38,6 +39,8 @@ const (
 	// A final refusal is tried again after this long: people put counties and
 	// approvals right.
 	refusedFor = 24 * time.Hour
+	// A host that waits for approval asks again sooner.
+	pendingFor = time.Hour
 
 	maxEnrollment = 64 << 10 // bytes
 )
@@ -161,10 +164,17 @@ func (u *Uplink) Run(ctx context.Context) error {
 	}
 }
 
-// Once checks in and carries all mail, once.
+// Once checks in and carries all mail, once. Its error says also that the
+// collector has refused some of it.
 func (u *Uplink) Once(ctx context.Context) error {
-	_, err := u.cycle(ctx)
-	return err
+	if _, err := u.cycle(ctx); err != nil {
+		return err
+	}
+	if n := len(u.refused); n > 0 {
+		newest := u.status.Refused[0]
+		return fmt.Errorf("%d reports are refused, the newest being %d: %s", n, newest.Seq, cmp.Or(newest.Reason, string(newest.Code)))
+	}
+	return nil
 }
 
 // backoff is exponential with full jitter, and never before the collector's Retry-After.
@@ -177,7 +187,8 @@ func backoff(failures int, err error) time.Duration {
 	return max(wait, 100*time.Millisecond)
 }
 
-// sleep waits for d, or, where wake is set, until something new is in the outbox.
+// sleep waits for d, or, where wake is set, until something new is in the outbox;
+// after a failure what waits there is not new.
 func (u *Uplink) sleep(ctx context.Context, d time.Duration, wake bool) {
 	deadline := time.NewTimer(d)
 	defer deadline.Stop()
@@ -190,7 +201,10 @@ func (u *Uplink) sleep(ctx context.Context, d time.Duration, wake bool) {
 		case <-deadline.C:
 			return
 		case <-poll.C:
-			if waiting, err := u.waiting(); wake && err == nil && len(waiting) > 0 {
+			if !wake {
+				continue
+			}
+			if waiting, err := u.waiting(); err == nil && len(waiting) > 0 {
 				return
 			}
 		}
