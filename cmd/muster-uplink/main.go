@@ -79,9 +79,8 @@ func newRootCommand() *cobra.Command {
 collector of the state, and brings receipts and policies back. It runs until it is
 stopped, or does it once with --once.
 
-Exit codes: 0 stopped, or all mail carried; 1 the collector was not reached;
-2 wrong command line or site file.`,
-		Args:          cobra.NoArgs,
+Exit codes: 0 stopped, or all mail carried; 1 the collector was not reached, or, with
+--once, it refused a report; 2 wrong command line or site file.`,
 		Version:       muster.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
