@@ -27,7 +27,7 @@ func largeHost(b *bundle.Bundle) map[string]muster.FactResult {
 		facts[name] = muster.FactResult{Name: name, Status: muster.FactOK, Rows: rows(n, row)}
 	}
 	set("software", 2000, func(i int) muster.Row {
-		return muster.Row{"name": fmt.Sprintf("libpackage%d-common", i), "version": fmt.Sprintf("1:2.%d-1ubuntu1", i)}
+		return muster.Row{"program": fmt.Sprintf("libpackage%d-common 1:2.%d-1ubuntu1", i, i)}
 	})
 	set("processes", 300, func(i int) muster.Row {
 		return muster.Row{"name": fmt.Sprintf("daemon%d", i), "path": fmt.Sprintf("/usr/lib/daemons/daemon%d", i)}

@@ -87,23 +87,36 @@ func drop(modules map[string]*ast.Module, errs ast.Errors, failed map[string]str
 // one query serves the whole bundle and any part of it.
 func (e *Evaluator) engine(modules map[string]*ast.Module, failed map[string]string) *ast.Module {
 	has := map[string]bool{} // "muster.controls.enc_01.violations"
+	isFunction := map[string]bool{}
 	for _, m := range modules {
 		pkg := strings.TrimPrefix(m.Package.Path.String(), "data.")
 		for _, r := range m.Rules {
-			has[pkg+"."+r.Head.Ref()[0].String()] = true
+			name := pkg + "." + r.Head.Ref()[0].String()
+			has[name] = true
+			isFunction[name] = isFunction[name] || len(r.Head.Args) > 0
 		}
 	}
+	// violations is the verdict. The others are optional; unknown gives reasons
+	// why finding nothing is no pass.
+	rules := []string{"violations", "unknown", "inapplicable", "notes"}
 	var text strings.Builder
 	text.WriteString("package muster.engine\n")
 	clear(e.broken)
 	for _, c := range e.bundle.Controls {
-		if !has[c.Package+".violations"] {
-			e.broken[c.ID] = blame(c.Package, e.bundle.Modules, failed)
+		function := slices.IndexFunc(rules, func(rule string) bool { return isFunction[c.Package+"."+rule] })
+		reason := blame(c.Package, e.bundle.Modules, failed)
+		switch {
+		case reason != "":
+		case !has[c.Package+".violations"]:
+			reason = "its policy has no rule named violations"
+		case function >= 0:
+			reason = fmt.Sprintf("its policy has a function named %s: want a rule without arguments", rules[function])
+		}
+		if reason != "" {
+			e.broken[c.ID] = reason
 			continue
 		}
-		// violations is the verdict. The others are optional; unknown gives reasons
-		// why finding nothing is no pass.
-		for _, rule := range []string{"violations", "unknown", "inapplicable", "notes"} {
+		for _, rule := range rules {
 			if has[c.Package+"."+rule] {
 				fmt.Fprintf(&text, "%s[%q] := data.%s.%s if input.ask[%q]\n", rule, c.ID, c.Package, rule, c.ID)
 			}
@@ -112,14 +125,17 @@ func (e *Evaluator) engine(modules map[string]*ast.Module, failed map[string]str
 	return ast.MustParseModuleWithOpts(text.String(), ast.ParserOptions{RegoVersion: ast.RegoV1})
 }
 
-// blame finds why a package has no violations rule that compiles.
+// blame says why a package cannot be asked: one of its files does not compile,
+// and the others alone may find nothing. It is "" where all do.
 func blame(pkg string, sources map[string][]byte, failed map[string]string) string {
 	for _, name := range slices.Sorted(maps.Keys(failed)) {
-		if strings.Contains(string(sources[name]), "package "+pkg) {
-			return "its policy does not compile: " + failed[name]
+		for line := range strings.Lines(string(sources[name])) {
+			if words := strings.Fields(line); len(words) > 1 && words[0] == "package" && words[1] == pkg {
+				return "its policy does not compile: " + failed[name]
+			}
 		}
 	}
-	return "its policy has no rule named violations"
+	return ""
 }
 
 // oneLine is the first of several errors, in one line.

@@ -74,7 +74,7 @@ func (e *Evaluator) Eval(ctx context.Context, in Input) ([]muster.Finding, error
 			continue
 		}
 		f := muster.Finding{
-			Control: c.ID, Title: c.Title, Severity: c.Severity, Remedy: c.Remedy,
+			Control: c.ID, Title: c.Title, Severity: c.Severity, Remedy: c.RemedyOn(in.Host.Platform),
 			Facts: e.asked(c, in.Host.Platform), Violations: []muster.Violation{}, Notes: []string{},
 		}
 		if reason := elsewhere(c, in.Host.Platform, in.Host.Profile); reason != "" {

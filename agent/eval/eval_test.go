@@ -108,6 +108,8 @@ func TestVerdicts(t *testing.T) {
 		"list that cannot be stale":    {oneFact + "#   lists: [old]\n", empty, ok("a"), muster.StatusPass, ""},
 		"violations undefined":         {oneFact, "violations := set() if input.nothing", ok("a"), muster.StatusUnknown, "undefined"},
 		"violations no set":            {oneFact, `violations := [1]`, ok("a"), muster.StatusUnknown, "no set"},
+		"violations a function":        {oneFact, `violations(x) := {x}`, ok("a"), muster.StatusUnknown, "a function named violations"},
+		"unknown a function":           {oneFact, empty + "\nunknown(x) := {x}", ok("a"), muster.StatusUnknown, "a function named unknown"},
 		"no violations rule":           {oneFact, `x := 1`, ok("a"), muster.StatusUnknown, "no rule named violations"},
 		"conflict":                     {oneFact, "violations := {1} if input.time\nviolations := {2} if input.host", ok("a"), muster.StatusUnknown, "its policy failed"},
 		"builtin error":                {oneFact, `violations contains 1 if to_number("x") == 1`, ok("a"), muster.StatusUnknown, "its policy failed"},
@@ -149,6 +151,26 @@ func TestVerdicts(t *testing.T) {
 			}
 			if f[1].Waiver == nil {
 				t.Error("a waiver does not count")
+			}
+		})
+	}
+}
+
+// A package of which only a part compiles might pass for want of the rest.
+func TestPartOfAControlIsNotAsked(t *testing.T) {
+	for name, part := range map[string]string{
+		"does not compile": "package muster.controls.t_1\nunknown contains nothing(1)\n",
+		"does not parse":   "package muster.controls.t_1\nunknown contains {\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			// The neighbour's name begins alike.
+			b := mustBundle(t, "{}", header(1, oneFact)+"violations := set()\n", header(11, oneFact)+"violations := set()\n")
+			b.Modules["controls/part.rego"] = []byte(part)
+			for _, f := range mustEval(t, b, ok("a")) {
+				want := map[string]muster.Status{"MVS-T-1": muster.StatusUnknown, "MVS-T-11": muster.StatusPass}[f.Control]
+				if f.Status != want {
+					t.Errorf("%s: %s (%s), want %s", f.Control, f.Status, f.Reason, want)
+				}
 			}
 		})
 	}

@@ -20,15 +20,16 @@ const ControlPackage = "muster.controls."
 
 // custom is the part of a control's annotations that OPA leaves to us.
 type custom struct {
-	ID        string              `json:"id"`
-	Severity  *muster.Severity    `json:"severity"`
-	Profiles  []muster.Profile    `json:"profiles"`
-	Platforms []muster.Platform   `json:"platforms"`
-	Facts     []anyOf             `json:"facts"`
-	Also      []string            `json:"also"`
-	Lists     []string            `json:"lists"`
-	Maps      map[string][]string `json:"maps"`
-	Remedy    string              `json:"remedy"`
+	ID        string                     `json:"id"`
+	Severity  *muster.Severity           `json:"severity"`
+	Profiles  []muster.Profile           `json:"profiles"`
+	Platforms []muster.Platform          `json:"platforms"`
+	Facts     []anyOf                    `json:"facts"`
+	Also      []string                   `json:"also"`
+	Lists     []string                   `json:"lists"`
+	Maps      map[string][]string        `json:"maps"`
+	Remedy    string                     `json:"remedy"`
+	Remedies  map[muster.Platform]string `json:"remedies"`
 }
 
 // anyOf reads a fact's name, or {any: [names]}.
@@ -102,7 +103,7 @@ func control(m *ast.Module) (muster.Control, error) {
 	}
 	c := muster.Control{
 		ID: x.ID, Title: notes.Title, Why: notes.Description, Package: packageOf(m),
-		Profiles: x.Profiles, Platforms: x.Platforms, Also: x.Also, Lists: x.Lists, Maps: x.Maps, Remedy: x.Remedy,
+		Profiles: x.Profiles, Platforms: x.Platforms, Also: x.Also, Lists: x.Lists, Maps: x.Maps, Remedy: x.Remedy, Remedies: x.Remedies,
 	}
 	for _, f := range x.Facts {
 		c.Facts = append(c.Facts, f)
@@ -131,7 +132,7 @@ func control(m *ast.Module) (muster.Control, error) {
 			return c, err
 		}
 	}
-	for _, p := range c.Platforms {
+	for _, p := range append(slices.Collect(maps.Keys(c.Remedies)), c.Platforms...) {
 		if p != muster.Windows && p != muster.Linux {
 			return c, fmt.Errorf("platform %q is not known: use windows or linux", p)
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/util"
@@ -22,10 +24,25 @@ func (b *Bundle) WithLists(jsonBytes []byte) (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(over)), b.reads) {
+		return nil, fmt.Errorf("read lists: the file names none of the lists that this policy reads: %s", strings.Join(b.listNames(), ", "))
+	}
 	laid := *b
 	laid.Lists = maps.Clone(b.Lists)
 	maps.Copy(laid.Lists, over)
 	return &laid, nil
+}
+
+// reads reports whether a control reads the list.
+func (b *Bundle) reads(list string) bool { return slices.Contains(b.listNames(), list) }
+
+func (b *Bundle) listNames() []string {
+	var names []string
+	for _, c := range b.Controls {
+		names = append(names, c.Lists...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func parseLists(set map[string]any, freshness map[string]int) (map[string]List, error) {

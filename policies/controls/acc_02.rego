@@ -39,16 +39,43 @@ admins contains a.username if {
 	a.username != "root"
 }
 
-admins contains r.header if {
+admins contains user if {
 	some r in rules
-	not regex.match(`^(%|root$)`, r.header)
+	some user in users(r)
+	not regex.match(`^([%!]|root$)`, user)
 }
 
-# Rules that give everything to someone.
+# Rules that give everything to someone: after the first =, and beside the users
+# in brackets, one of the commands is ALL or an alias that holds ALL.
 rules contains r if {
 	some r in input.facts.sudo_rules
-	regex.match(`(^|[ ,:)])ALL$`, trim_space(r.rule_details))
-	not regex.match(`^(Defaults|[A-Z]+_Alias|[#@]include)`, r.header)
+	not regex.match(`^(Defaults|(User|Runas|Host|Cmnd|Cmd)_Alias|[#@]include)`, r.header)
+	some word in commands(r)
+	word in everything
+}
+
+everything contains "ALL"
+
+everything contains alias if {
+	some r in input.facts.sudo_rules
+	r.header in {"Cmnd_Alias", "Cmd_Alias"}
+	"ALL" in commands(r)
+	some alias in regex.find_n(`[A-Z][A-Z0-9_]*`, r.rule_details, -1)
+}
+
+# The users of a rule: "alice, bob ALL=(ALL) ALL" has two.
+users(r) := {trim(user, `"`) |
+	rule := regex.replace(trim_space(concat(" ", [r.header, r.rule_details])), `\s*,\s*`, ",")
+	some user in split(regex.split(`\s+`, rule)[0], ",")
+}
+
+# The words of a rule that stand for commands, with their tags. A # in brackets is
+# a user's number and no comment.
+commands(r) := {word |
+	rule := regex.replace(r.rule_details, `\([^)]*\)`, " ")
+	some i, part in split(split(rule, "#")[0], "=")
+	i > 0
+	some word in regex.split(`[\s,:]+`, part)
 }
 
 allowed := {lib.folded(name) | some name in data.lists.admins_allowed}
@@ -74,10 +101,11 @@ unknown contains sprintf("joined to %s, whose administrators cannot be listed he
 	count(lib.domains) > 0
 }
 
-unknown contains sprintf("sudo gives all rights to %s, whose members were not listed", [r.header]) if {
+unknown contains sprintf("sudo gives all rights to %s, whose members were not listed", [user]) if {
 	some r in rules
-	startswith(r.header, "%")
-	not r.header in {"%sudo", "%wheel", "%admin"}
+	some user in users(r)
+	startswith(user, "%")
+	not user in {"%sudo", "%wheel", "%admin"}
 }
 
 unknown contains "no administrator was seen at all" if count(input.facts.admins) == 0

@@ -58,3 +58,33 @@ test_unknown_group if {
 	h := linux("root", "0", "%helpers", "ALL=(ALL) ALL")
 	count(acc_02.unknown) == 1 with input as h with data.lists.admins_allowed as allowed
 }
+
+# Everything that sudo itself reads as all commands, in the ways people write it.
+test_fail_sudo_rule_however_written if {
+	every rule in [
+		"ALL=(ALL)\tALL", "ALL=ALL", "ALL=(ALL)ALL", "ALL=(ALL) NOPASSWD:ALL", "ALL=(#0) ALL", "ALL = ( ALL ) ALL, !/bin/su",
+		"ALL=(ALL) ALL # until the election", "a=/bin/ls : b=(ALL) ALL", ", bob ALL=(ALL) ALL",
+	] {
+		h := linux("root", "0", "mallory", rule)
+		"mallory" in {v.subject | some v in acc_02.violations} with input as h with data.lists.admins_allowed as allowed
+	}
+}
+
+test_fail_sudo_rule_names_each_user if {
+	h := linux("root", "0", "countyit", ", mallory ALL=(ALL) ALL")
+	{v.subject | some v in acc_02.violations} == {"mallory"} with input as h with data.lists.admins_allowed as allowed
+}
+
+test_fail_sudo_alias if {
+	h := linux("root", "0", "mallory", "ALL=(ALL) EVERYTHING")
+	alias := [{"source": "/etc/sudoers", "header": "Cmnd_Alias", "rule_details": "EVERYTHING = ALL"}]
+	rules := array.concat(alias, h.facts.sudo_rules)
+	count(acc_02.violations) == 1 with input as h with input.facts.sudo_rules as rules with data.lists.admins_allowed as allowed
+}
+
+test_pass_sudo_rule_for_one_program if {
+	every rule in ["ALL=(ALL) /usr/bin/apt", "ALL=(ALL) !ALL", "ALL=(ALL:ALL) /bin/ls # not ALL"] {
+		h := linux("root", "0", "mallory", rule)
+		count(acc_02.violations) == 0 with input as h with data.lists.admins_allowed as allowed
+	}
+}

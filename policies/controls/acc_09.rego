@@ -42,5 +42,5 @@ violations contains {"subject": "PromptOnSecureDesktop", "found": v, "want": "1"
 
 unknown contains sprintf("the registry does not say %s", [name]) if {
 	some name in ["EnableLUA", "ConsentPromptBehaviorAdmin"]
-	values(lower(name)) == set()
+	count([v | some v in values(lower(name)); lib.dword(v) >= 0]) == 0
 }

@@ -17,3 +17,9 @@ test_unknown_absent if {
 	count(acc_09.violations) == 0 with input as host({"EnableLUA": "1"})
 	count(acc_09.unknown) == 1 with input as host({"EnableLUA": "1"})
 }
+
+test_unknown_value_that_is_no_number if {
+	rows := [{"name": "EnableLUA", "data": "1"}, {"name": "ConsentPromptBehaviorAdmin", "data": ""}]
+	count(acc_09.violations) == 0 with input as {"facts": {"uac": rows}}
+	count(acc_09.unknown) == 1 with input as {"facts": {"uac": rows}}
+}

@@ -33,9 +33,13 @@ inside(address, networks) if {
 	net.cidr_contains(network, address)
 }
 
-violations contains {"subject": "default route", "found": sprintf("leads to %s", [r.gateway]), "want": "no way out"} if {
+violations contains {"subject": "default route", "found": sprintf("leads to %s", [to(r)]), "want": "no way out"} if {
 	some r in lib.ways_out
 }
+
+to(r) := r.gateway if r.gateway != ""
+
+to(r) := trim_space(concat(" ", ["the network", r.interface])) if r.gateway == ""
 
 violations contains {"subject": "name server", "found": server, "want": "none"} if {
 	some d in input.facts.dns_servers

@@ -29,3 +29,18 @@ test_unknown_without_addresses if {
 	h := {"host": {"profile": "ems"}, "facts": {"routes": [], "addresses": [], "dns_servers": []}}
 	count(air_01.unknown) == 1 with input as h with data.lists.closed_network as networks
 }
+
+# A modem, a tunnel, several gateways at once: no gateway is shown.
+test_fail_route_without_gateway if {
+	every gateway in ["", "::"] {
+		h := host(gateway, "192.168.77.10", "")
+		rows := [object.union(h.facts.routes[0], {"type": "gateway"})]
+		count(air_01.violations) == 1 with input as h with input.facts.routes as rows with data.lists.closed_network as networks
+	}
+}
+
+test_pass_route_that_refuses if {
+	h := host("", "192.168.77.10", "")
+	rows := [object.union(h.facts.routes[0], {"type": "other"})]
+	count(air_01.violations) == 0 with input as h with input.facts.routes as rows with data.lists.closed_network as networks
+}

@@ -37,7 +37,7 @@ found contains {"name": p.name, "where": p.path} if {
 
 found contains {"name": s.name, "where": "a service"} if {
 	some s in input.facts.services
-	{s.name, object.get(s, "display_name", "")} & hits != set()
+	({s.name, object.get(s, "display_name", "")} | programs(s.path)) & hits != set()
 }
 
 found contains {"name": t.name, "where": t.action} if {
@@ -52,6 +52,7 @@ texts := array.flatten([
 	[name | some p in input.facts.processes; some name in [p.name, lib.basename(p.path)]],
 	[s.name | some s in input.facts.services],
 	[s.display_name | some s in input.facts.services],
+	[p | lib.windows; some s in input.facts.services; some p in programs(s.path)],
 	[t.name | some t in input.facts.scheduled_tasks],
 	[p | some t in input.facts.scheduled_tasks; some p in programs(t.action)],
 ])
@@ -67,3 +68,9 @@ violations contains {"subject": f.name, "found": f.where, "want": "removed, or a
 	count(hits) > 0
 	some f in found
 }
+
+unknown contains "the list remote_tools names no program" if not lib.named(data.lists.remote_tools)
+
+unknown contains "no installed program was seen at all" if count(lib.programs) == 0
+
+unknown contains "no running program was seen at all" if count(input.facts.processes) == 0

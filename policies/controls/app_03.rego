@@ -40,6 +40,8 @@ unknown contains "Windows does not say whether PowerShell 2.0 is there" if {
 	not f.state in {"1", "2", "3"}
 }
 
+unknown contains "Windows does not list its optional features" if count(input.facts.smb1) == 0
+
 notes contains sprintf("%s is not on", [name]) if {
 	some name in ["EnableModuleLogging", "EnableTranscripting", "ProcessCreationIncludeCmdLine_Enabled"]
 	not "1" in values(lower(name))

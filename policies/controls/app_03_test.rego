@@ -24,3 +24,9 @@ test_unknown_state if {
 	count(app_03.violations) == 0 with input as host(["1"], "4")
 	count(app_03.unknown) == 1 with input as host(["1"], "4")
 }
+
+test_unknown_without_features if {
+	h := {"facts": {"powershell": [{"name": "EnableScriptBlockLogging", "data": "1"}], "smb1": []}}
+	count(app_03.violations) == 0 with input as h
+	count(app_03.unknown) == 1 with input as h
+}

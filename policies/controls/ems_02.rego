@@ -42,14 +42,19 @@ violations contains {"subject": m.path, "found": sprintf("SHA-256 %s", [f.sha256
 violations contains {"subject": m.path, "found": sprintf("%s bytes", [f.size]), "want": sprintf("%v bytes", [m.size])} if {
 	some m in data.lists.manifest
 	f := seen[lib.folded(m.path)]
-	lib.num(f.size) != m.size
+	lib.num(f.size) != to_number(m.size)
 }
 
 violations contains {"subject": f.path, "found": "a program that is not in the trusted build", "want": "removed"} if {
 	some path, f in seen
 	not path in listed
-	regex.match(`\.(exe|dll|sys|ps1|bat|cmd|jar|msi|so|sh|py)$`, lower(path))
+	program(f)
 }
+
+program(f) if regex.match(`\.(exe|dll|sys|ps1|bat|cmd|jar|msi|so(\.[0-9.]+)?|sh|py)$`, lower(f.path))
+
+# On Linux a name says little: whatever somebody may execute is a program.
+program(f) if regex.match(`[1357][0-7]{0,2}$`, f.mode)
 
 unknown contains sprintf("%s could not be read in full", [m.path]) if {
 	some m in data.lists.manifest
@@ -57,3 +62,13 @@ unknown contains sprintf("%s could not be read in full", [m.path]) if {
 }
 
 unknown contains "the list manifest is empty" if count(listed) == 0
+
+unknown contains "the list manifest has an entry without path or SHA-256" if {
+	some m in data.lists.manifest
+	not complete(m)
+}
+
+complete(m) if {
+	m.path != ""
+	regex.match(`^[0-9A-Fa-f]{64}$`, m.sha256)
+}

@@ -2,11 +2,11 @@ package muster.controls.ems_02_test
 
 import data.muster.controls.ems_02
 
-manifest := [{"path": `C:\Program Files\ExampleEMS\Studio.exe`, "sha256": "AA", "size": 10}]
+manifest := [{"path": `C:\Program Files\ExampleEMS\Studio.exe`, "sha256": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "size": 10}]
 
 host(files) := {"host": {"platform": "windows", "profile": "ems"}, "facts": {"trusted_files": files}}
 
-good := {"path": `c:\program files\exampleems\STUDIO.EXE`, "size": "10", "sha256": "aa"}
+good := {"path": `c:\program files\exampleems\STUDIO.EXE`, "size": "10", "sha256": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}
 
 extra := {"path": `C:\Program Files\ExampleEMS\extra.dll`, "size": "1", "sha256": "bb"}
 
@@ -31,3 +31,22 @@ test_unknown_not_hashed if {
 }
 
 test_unknown_empty_manifest if count(ems_02.unknown) == 1 with input as host([good]) with data.lists.manifest as []
+
+# Presence alone proves nothing.
+test_unknown_manifest_without_hash if {
+	every broken in [{"sha256": ""}, {"sha256": "aa"}, {"path": ""}] {
+		m := array.concat(manifest, [object.union(manifest[0], broken)])
+		count(ems_02.unknown) == 1 with input as host([good]) with data.lists.manifest as m
+	}
+	count(ems_02.unknown) == 1 with input as host([good]) with data.lists.manifest as [{"path": manifest[0].path}]
+}
+
+test_pass_size_as_text if {
+	m := [object.union(manifest[0], {"size": "10"})]
+	count(ems_02.violations) == 0 with input as host([good]) with data.lists.manifest as m
+}
+
+test_fail_extra_program_without_extension if {
+	h := host([good, {"path": "/opt/example-ems/bin/extra", "size": "1", "mode": "0755", "sha256": "bb"}, {"path": "/opt/example-ems/readme", "size": "1", "mode": "1644", "sha256": "bb"}])
+	{v.subject | some v in ems_02.violations} == {"/opt/example-ems/bin/extra"} with input as h with data.lists.manifest as manifest
+}

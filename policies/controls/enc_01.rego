@@ -18,6 +18,9 @@
 #     nist: ["SC-28"]
 #   remedy: >-
 #     Ask IT to switch on BitLocker and to store the recovery key with the county, not on the computer. Do not switch it on yourself on an election management computer without the vendor.
+#   remedies:
+#     linux: >-
+#       Ask IT to set this computer up anew with an encrypted disk (LUKS) and to store the recovery key with the county, not on the computer. Do not change an election management computer without the vendor.
 package muster.controls.enc_01
 
 import data.muster.lib
@@ -29,7 +32,11 @@ encrypted(v) if {
 }
 
 # protection_status can be a remembered value, so it never decides alone.
-unreadable(v) if v.protection_status in {"2", "-1", ""}
+unreadable(v) if not v.protection_status in {"0", "1"}
+
+unreadable(v) if not v.conversion_status in {"0", "1", "2", "3", "4", "5"}
+
+unreadable(v) if lower(v.encryption_method) in {"", "unknown"}
 
 volumes := [v |
 	some v in input.facts.disk_encryption
@@ -69,7 +76,15 @@ unknown contains sprintf("no answer about the encryption of %s (%s)", [m.path, m
 	not m.encrypted in {"0", "1"}
 }
 
-unknown contains "no drive was seen" if count(input.facts.disk_encryption) == 0
+unknown contains "no drive was seen" if {
+	lib.windows
+	count(volumes) == 0
+}
+
+unknown contains "no drive was seen" if {
+	not lib.windows
+	not "/" in {m.path | some m in input.facts.disk_encryption}
+}
 
 inapplicable contains "the certified build does not allow encryption" if {
 	lib.ems

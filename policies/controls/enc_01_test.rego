@@ -47,3 +47,21 @@ test_inapplicable if {
 	h := {"host": {"platform": "windows", "profile": "ems"}, "facts": {"disk_encryption": [], "disk_space": []}}
 	count(enc_01.inapplicable) == 1 with input as h with data.lists.ems_baseline as {"encryption": false}
 }
+
+# What is not said is no encryption, and no lack of it either.
+test_unknown_blank if {
+	every v in [volume("C:", "1", "1", ""), volume("C:", "1", "1", "UNKNOWN"), volume("C:", "1", "", "XTS_AES_256"), volume("C:", "", "", "")] {
+		count(enc_01.violations) == 0 with input as host([v])
+		count(enc_01.unknown) == 1 with input as host([v])
+	}
+}
+
+test_unknown_only_volumes_without_a_letter if {
+	h := {"host": {"platform": "windows"}, "facts": {"disk_encryption": [volume("", "1", "1", "XTS_AES_256")], "disk_space": []}}
+	count(enc_01.unknown) == 1 with input as h
+}
+
+test_unknown_linux_without_the_root if {
+	h := {"host": {"platform": "linux"}, "facts": {"disk_encryption": [{"path": "/home", "device": "/dev/dm-0", "encrypted": "1"}]}}
+	count(enc_01.unknown) == 1 with input as h
+}

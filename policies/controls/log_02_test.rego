@@ -28,7 +28,7 @@ test_pass if {
 }
 
 test_pass_linux if {
-	count(log_02.violations) == 0 with input as linux("/var/log/journal", "0")
+	count(log_02.violations) == 0 with input as linux("/var/log/journal/0123/system.journal", "1792400000")
 	count(log_02.violations) == 0 with input as linux("/var/log/auth.log", "1792400000")
 }
 
@@ -40,7 +40,11 @@ test_fail_absent if count(log_02.violations) == 3 with input as windows({}, "RUN
 
 test_fail_stopped if count(log_02.violations) == 1 with input as windows(large, "STOPPED")
 
-test_fail_linux_old_log if count(log_02.violations) == 1 with input as linux("/var/log/auth.log", "1792000000")
+test_fail_linux_old_log if {
+	count(log_02.violations) == 1 with input as linux("/var/log/auth.log", "1792000000")
+	count(log_02.violations) == 1 with input as linux("/var/log/journal/0123/system.journal", "1792000000")
+	count(log_02.violations) == 1 with input as linux("/var/log/auth.log", "")
+}
 
 test_unknown_size if {
 	sizes := object.union(large, {concat("", [local, "System"]): "large"})

@@ -23,13 +23,13 @@ package muster.controls.net_02
 
 import data.muster.lib
 
-protocols := {"6": "tcp", "17": "udp"}
+protocols := {"6": "tcp", "17": "udp", "136": "udp"}
 
 open contains {"protocol": object.get(protocols, l.protocol, l.protocol), "port": lib.num(l.port), "path": object.get(l, "path", ""), "name": object.get(l, "name", "")} if {
 	some l in input.facts.listening
 }
 
-entries(o) := [e | some e in data.lists.ports_allowed; e.protocol == o.protocol; e.port == o.port]
+entries(o) := [e | some e in data.lists.ports_allowed; lower(e.protocol) == o.protocol; to_number(e.port) == o.port]
 
 allowed(o) if {
 	some e in entries(o)
@@ -52,6 +52,12 @@ violations contains {"subject": door(o), "found": program(o), "want": "on the li
 	some o in open
 	not allowed(o)
 	not hidden(o)
+}
+
+# Windows itself always listens.
+unknown contains "no open port was seen, not even Windows' own" if {
+	lib.windows
+	count(open) == 0
 }
 
 unknown contains sprintf("cannot see which program listens on %s", [door(o)]) if {

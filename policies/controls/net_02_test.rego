@@ -24,3 +24,12 @@ test_unknown_program if {
 	count(net_02.violations) == 0 with input as host("") with data.lists.ports_allowed as allow(1433, `C:\sql.exe`)
 	count(net_02.unknown) == 1 with input as host("") with data.lists.ports_allowed as allow(1433, `C:\sql.exe`)
 }
+
+test_pass_port_as_text if {
+	count(net_02.violations) == 0 with input as host("") with data.lists.ports_allowed as [{"protocol": "TCP", "port": "1433"}]
+}
+
+test_unknown_when_windows_listens_nowhere if {
+	h := {"host": {"platform": "windows"}, "facts": {"listening": []}}
+	count(net_02.unknown) == 1 with input as h with data.lists.ports_allowed as []
+}

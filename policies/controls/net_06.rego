@@ -65,6 +65,13 @@ notes contains sprintf("mDNS answers on port 5353 (%s)", [r.name]) if {
 	some r in rows
 	r.port == "5353"
 	not startswith(r.name, "avahi")
+	r.name != ""
+}
+
+unknown contains "cannot see which program answers mDNS on port 5353" if {
+	some r in rows
+	r.port == "5353"
+	r.name == ""
 }
 
 notes contains "mDNS is not switched off" if {

@@ -36,3 +36,8 @@ test_fail_linux if {
 }
 
 test_unknown_without_interfaces if count(net_06.unknown) == 1 with input as windows(["0"], [])
+
+test_unknown_program_behind_mdns if {
+	count(net_06.violations) == 0 with input as linux("5353", "")
+	count(net_06.unknown) == 1 with input as linux("5353", "")
+}

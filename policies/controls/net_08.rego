@@ -47,7 +47,7 @@ allowed(n) if {
 # Debian's and Windows' own lines, which lead nowhere.
 allowed(n) if n.name in {"ip6-localnet", "ip6-mcastprefix", "ip6-allnodes", "ip6-allrouters", "ip6-allhosts", "broadcasthost"}
 
-allowed(n) if n.name == own
+allowed(n) if n.name in {own, split(own, ".")[0]}
 
 allowed(n) if startswith(n.name, concat("", [own, "."]))
 
@@ -63,3 +63,6 @@ violations contains {"subject": n.name, "found": sprintf("led to %s", [n.address
 	not protected(n.name)
 	not allowed(n)
 }
+
+# A protected site on hosts_allowed is caught by this list alone.
+unknown contains "the list protected_domains is no list" if not is_array(data.lists.protected_domains)

@@ -28,3 +28,14 @@ test_fail_protected_even_when_allowed if {
 
 # The engine answers unknown where the file could not be read: nothing is claimed here.
 test_unknown_without_the_file if count(net_08.violations) == 0 with input as {"host": {"hostname": "x"}, "facts": {}} with data.lists as lists
+
+test_pass_short_name_of_this_computer if {
+	h := host("127.0.1.1", "clerk-03.county.example.gov clerk-03")
+	count(net_08.violations) == 0 with input as h with input.host.hostname as "clerk-03.county.example.gov" with data.lists as lists
+}
+
+test_unknown_list_of_another_shape if {
+	l := {"hosts_allowed": ["vote.sos.example.gov"], "protected_domains": "sos.example.gov"}
+	count(net_08.violations) == 0 with input as host("10.0.0.1", "vote.sos.example.gov") with data.lists as l
+	count(net_08.unknown) == 1 with input as host("10.0.0.1", "vote.sos.example.gov") with data.lists as l
+}

@@ -68,6 +68,11 @@ violations contains {"subject": os.name, "found": sprintf("support ended on %s",
 
 unknown contains sprintf("list lifecycle does not know %s %s", [system, edition]) if count(entries) == 0
 
+unknown contains sprintf("list lifecycle has no end date for %s %s", [system, edition]) if {
+	count(entries) > 0
+	not last_day
+}
+
 unknown contains "the system did not say which version it is" if not system
 
 notes contains sprintf("support ended on %s; accepted because it is the certified build %s", [last_day, data.lists.ems_baseline.build]) if {

@@ -59,3 +59,9 @@ test_unknown_edition if {
 	count(upd_01.violations) == 0 with input as host("workstation", "Enterprise") with data.lists as lists("2026-10-18")
 	count(upd_01.unknown) == 1 with input as host("workstation", "Enterprise") with data.lists as lists("2026-10-18")
 }
+
+test_unknown_entry_without_end if {
+	l := object.union(lists("2026-10-19"), {"lifecycle": [{"platform": "debian", "version": "13"}]})
+	count(upd_01.violations) == 0 with input as linux("debian", "13 (trixie)") with data.lists as l
+	count(upd_01.unknown) == 1 with input as linux("debian", "13 (trixie)") with data.lists as l
+}

@@ -7,7 +7,7 @@
 #   severity: high
 #   profiles: [workstation]
 #   platforms: [windows, linux]
-#   facts: [browsers]
+#   facts: [browsers, software]
 #   lists: [browser_floor]
 #   maps:
 #     cis: ["9.1"]
@@ -29,19 +29,28 @@ kind(name) := "edge" if regex.match(`(?i)^microsoft.edge|\\msedge\.exe$`, name)
 
 kind(name) := "firefox" if {
 	firefox(name)
-	not esr
+	not esr(name)
 }
 
 kind(name) := "firefox_esr" if {
 	firefox(name)
-	esr
+	esr(name)
 }
 
 firefox(name) if regex.match(`(?i)^(mozilla )?firefox|\\firefox\.exe$`, name)
 
-esr if {
-	some b in input.facts.browsers
-	regex.match(`(?i)^(mozilla )?firefox.*\besr\b`, b.name)
+extended(name) if regex.match(`(?i)^(mozilla )?firefox.*\besr\b`, name)
+
+esr(name) if extended(name)
+
+# A file does not say which kind it is: what was installed does.
+esr(name) if {
+	contains(name, `\`)
+	installed := {b.name | some b in input.facts.browsers; firefox(b.name); not contains(b.name, `\`)}
+	count(installed) > 0
+	every other in installed {
+		extended(other)
+	}
 }
 
 browsers contains {"name": b.name, "version": b.version, "kind": kind(b.name)} if some b in input.facts.browsers
@@ -53,6 +62,7 @@ violations contains {"subject": b.name, "found": b.version, "want": sprintf("ver
 	some b in browsers
 	not snap(b)
 	floor := data.lists.browser_floor[b.kind]
+	is_number(floor)
 	lib.major(b.version) < floor
 }
 
@@ -68,7 +78,12 @@ unknown contains sprintf("%s is a snap, whose version cannot be read", [b.name])
 
 unknown contains sprintf("list browser_floor says nothing of %s", [b.kind]) if {
 	some b in browsers
-	not data.lists.browser_floor[b.kind]
+	not is_number(data.lists.browser_floor[b.kind])
 }
 
-inapplicable contains "no browser is installed" if count(browsers) == 0
+unknown contains "no installed program was seen at all" if count(lib.programs) == 0
+
+inapplicable contains "no browser is installed" if {
+	count(browsers) == 0
+	count(lib.programs) > 0
+}

@@ -34,6 +34,8 @@ violations contains {"subject": program, "found": "no longer gets security fixes
 	some program in (hits - certified)
 }
 
+unknown contains "the list unsupported_software names no program" if not lib.named(data.lists.unsupported_software)
+
 unknown contains "no installed program was seen at all" if count(lib.programs) == 0
 
 notes contains sprintf("%s no longer gets fixes; accepted as part of the certified build", [program]) if {

@@ -9,7 +9,7 @@ lists := {
 
 host(profile, name, version) := {
 	"host": {"platform": "windows", "profile": profile},
-	"facts": {"software": [{"name": name, "version": version}]},
+	"facts": {"software": [{"program": concat(" ", [name, version])}]},
 }
 
 test_pass if {
@@ -28,4 +28,11 @@ test_fail_by_name_alone if count(upd_06.violations) == 1 with input as host("wor
 
 test_unknown_without_programs if {
 	count(upd_06.unknown) == 1 with input as {"host": {"profile": "workstation"}, "facts": {"software": []}} with data.lists as lists
+}
+
+test_unknown_list_of_another_shape if {
+	every programs in ["python2", [], null] {
+		l := object.union(lists, {"unsupported_software": programs})
+		count(upd_06.unknown) == 1 with input as host("workstation", "python2", "2.7") with data.lists as l
+	}
 }

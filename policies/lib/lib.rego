@@ -26,32 +26,41 @@ dword(text) := num(text) + 4294967296 if num(text) < 0
 # The data of the registry values of this name, which is given in lower case.
 values(rows, name) := {r.data | some r in rows; lower(r.name) == name}
 
-basename(path) := last(split(path, "\\")) if windows
+basename(path) := regex.replace(path, `(?s)^.*[\\/]`, "")
 
-basename(path) := last(split(path, "/")) if not windows
-
-last(parts) := parts[count(parts) - 1]
-
-# Installed programs as "name version".
-programs := [concat(" ", [p.name, p.version]) | some p in input.facts.software]
+# Installed programs as "name version". The statement joins the two: for
+# thousands of packages Rego would take longer than for everything else.
+programs := [p.program | some p in input.facts.software]
 
 # Windows does not tell upper case from lower case in names and paths.
 folded(text) := lower(text) if windows
 
 folded(text) := text if not windows
 
-# The texts that match one of the patterns, in which * stands for anything; case
-# does not matter, and a pattern may leave out the last words. Most patterns match
-# nothing, so each is first looked for in all texts at once.
+# A list that names something. A list of another shape would match nothing, and
+# finding nothing must not look like a pass.
+named(list) if {
+	is_array(list)
+	count(list) > 0
+	every text in list {
+		is_string(text)
+		text != ""
+	}
+}
+
+# The texts that match one of the patterns, in which * stands for anything, and no
+# other character for anything but itself; case does not matter, and a pattern may
+# leave out the last words. Most patterns match nothing, so each is first looked
+# for in all texts at once.
 matching(texts, patterns) := {text |
 	all := lower(concat("\n", texts))
 	some pattern in patterns
-	every piece in split(lower(pattern), "*") {
-		contains(all, piece)
-	}
+	pieces := split(lower(pattern), "*")
+	{contains(all, piece) | some piece in pieces} == {true}
+	literal := concat("*", [glob.quote_meta(piece) | some piece in pieces])
 	some text in texts
-	some form in [pattern, concat("", [pattern, " *"])]
-	glob.match(lower(form), null, lower(text))
+	some form in [literal, concat("", [literal, " *"])]
+	glob.match(form, null, lower(text))
 }
 
 # The whole number at the start of a version, after an epoch such as 1:.
@@ -73,6 +82,14 @@ virtual contains sprintf("virtual machine (%s)", [trim_space(concat(" ", [h.vend
 ways_out contains r if {
 	some r in input.facts.routes
 	not r.gateway in {"", "0.0.0.0", "::"}
+}
+
+# A modem, a tunnel or several gateways at once show no gateway on Linux. Routes
+# that refuse what is sent there have another type.
+ways_out contains r if {
+	not windows
+	some r in input.facts.routes
+	r.type == "gateway"
 }
 
 # Names of the domains that the computer belongs to.

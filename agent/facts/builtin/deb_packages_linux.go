@@ -14,10 +14,11 @@ import (
 const dpkgFolder = "/var/lib/dpkg"
 
 // debPackages are the packages that dpkg knows, also removed ones whose
-// settings remain (see status). Without dpkg the table is unavailable.
+// settings remain (see status). Without dpkg the table is unavailable; osquery
+// has no rows then, as if nothing were installed.
 func (h host) debPackages() facts.Table {
 	return facts.Table{
-		Name: "deb_packages", Platforms: onLinux, Whole: true, Source: "dpkg status",
+		Name: "deb_packages", Platforms: onLinux, Whole: true, Source: "dpkg status", Preferred: true,
 		Columns: columns(`name text, version text, source text, size bigint, arch text, revision text, status text,
 			maintainer text, section text, priority text, admindir text`),
 		Rows: func(ctx context.Context, q facts.Query, emit emitFunc) error {

@@ -41,10 +41,16 @@ type loginManager struct {
 	keys map[string]string
 }
 
+var gdmKeys = map[string]string{
+	"daemon/AutomaticLoginEnable": "", "daemon/AutomaticLogin": "AutomaticLoginEnable",
+	"daemon/TimedLoginEnable": "", "daemon/TimedLogin": "TimedLoginEnable",
+}
+
 var loginManagers = []loginManager{
-	{"gdm", []string{"/etc/gdm/custom.conf", "/etc/gdm3/custom.conf", "/etc/gdm3/daemon.conf"}, map[string]string{
-		"daemon/AutomaticLoginEnable": "", "daemon/AutomaticLogin": "AutomaticLoginEnable",
-		"daemon/TimedLoginEnable": "", "daemon/TimedLogin": "TimedLoginEnable"}},
+	// Each system builds its gdm to read one of these, so none overrides another.
+	{"gdm", []string{"/etc/gdm/custom.conf"}, gdmKeys},
+	{"gdm", []string{"/etc/gdm3/custom.conf"}, gdmKeys},
+	{"gdm", []string{"/etc/gdm3/daemon.conf"}, gdmKeys},
 	{"sddm", []string{"/usr/lib/sddm/sddm.conf.d/*.conf", "/etc/sddm.conf.d/*.conf", "/etc/sddm.conf"}, map[string]string{
 		"Autologin/User": ""}},
 	{"lightdm", []string{"/usr/share/lightdm/lightdm.conf.d/*.conf", "/etc/xdg/lightdm/lightdm.conf.d/*.conf",
@@ -98,7 +104,7 @@ func isOn(value string) bool {
 // gettyLogins looks for agetty --autologin in units and their drop-ins.
 func (h host) gettyLogins() ([]muster.Row, error) {
 	var rows []muster.Row
-	for _, folder := range []string{"/usr/lib/systemd/system", "/run/systemd/system", "/etc/systemd/system"} {
+	for _, folder := range []string{"/usr/lib/systemd/system", "/usr/local/lib/systemd/system", "/run/systemd/system", "/etc/systemd/system"} {
 		names, err := h.dir(folder)
 		if err != nil {
 			return nil, err
@@ -116,7 +122,9 @@ func (h host) gettyLogins() ([]muster.Row, error) {
 				}
 				files = files[:0]
 				for _, d := range drops {
-					files = append(files, filepath.Join(unit, d))
+					if strings.HasSuffix(d, ".conf") {
+						files = append(files, filepath.Join(unit, d))
+					}
 				}
 			} else if !strings.HasSuffix(name, ".service") {
 				continue
@@ -146,11 +154,14 @@ func gettyAutologin(unit string) string {
 		user = ""
 		words := strings.Fields(e.value)
 		for i, w := range words {
-			name, isLong := strings.CutPrefix(w, "--autologin=")
-			if (w == "--autologin" || w == "-a") && i+1 < len(words) {
-				name, isLong = words[i+1], true
+			name, given := strings.CutPrefix(w, "--autologin=")
+			if !given {
+				name, given = strings.CutPrefix(w, "-a")
 			}
-			if isLong {
+			if (w == "--autologin" || w == "-a") && i+1 < len(words) {
+				name, given = words[i+1], true
+			}
+			if given {
 				user = strings.Trim(name, `"'`)
 			}
 		}

@@ -58,23 +58,29 @@ func lastOf(settings []setting) map[[2]string]int {
 }
 
 // parseINI reads the form that desktops, systemd, samba and many others use: #
-// and ; begin comments, a \ at the end goes on in the next line, and a key
-// without = is a setting without value.
+// and ; begin comments, a \ at the end goes on in the next line that is none, and
+// a key without = is a setting without value.
 func parseINI(text string) []setting {
 	var settings []setting
 	section, continued := "", ""
-	for line := range strings.Lines(text) {
-		line = continued + strings.TrimSpace(line)
+	// The empty line ends a file whose last line wants to go on.
+	for line := range strings.Lines(text + "\n\n") {
+		line = strings.TrimSpace(line)
+		if line != "" && (line[0] == '#' || line[0] == ';') {
+			continue
+		}
+		line = continued + line
 		if before, more := strings.CutSuffix(line, `\`); more {
-			continued = before
+			continued = before + " "
 			continue
 		}
 		continued = ""
-		if line == "" || line[0] == '#' || line[0] == ';' {
+		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
 		if line[0] == '[' {
-			section = strings.Trim(line, "[] \t")
+			name, _, _ := strings.Cut(line, "]")
+			section = strings.Trim(name, "[ \t")
 			continue
 		}
 		key, value, _ := strings.Cut(line, "=")

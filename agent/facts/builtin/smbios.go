@@ -110,7 +110,7 @@ func (d dmi) uuid(at int) string {
 		return ""
 	}
 	u := d.data[at : at+16]
-	if strings.Trim(string(u), "\x00") == "" || strings.Trim(string(u), "\xff") == "" {
+	if bytes.Count(u, []byte{0}) == 16 || bytes.Count(u, []byte{0xff}) == 16 {
 		return ""
 	}
 	le := binary.LittleEndian

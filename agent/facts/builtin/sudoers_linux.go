@@ -15,10 +15,11 @@ import (
 const maxSudoersFiles = 512
 
 // sudoers are the rules of sudo, one row a line, includes in their place. No
-// /etc/sudoers has no rows.
+// /etc/sudoers has no rows. osquery takes a rule for a user's number, such as
+// "#1000 ALL=(ALL) ALL", for a comment.
 func (h host) sudoers() facts.Table {
 	return facts.Table{
-		Name: "sudoers", Platforms: onLinux, Whole: true, Source: "/etc/sudoers",
+		Name: "sudoers", Platforms: onLinux, Whole: true, Source: "/etc/sudoers", Preferred: true,
 		Columns: columns("source text, header text, rule_details text"),
 		Rows: list(func(ctx context.Context, _ facts.Query) ([]muster.Row, error) {
 			s := sudoersReader{host: h, ctx: ctx}
@@ -85,14 +86,16 @@ func (s *sudoersReader) readDir(dir string) error {
 type sudoersRule struct{ header, details string }
 
 // parseSudoers splits every line into its first word and the rest, as osquery
-// does; a line that ends in \ goes on in the next.
+// does; a line that ends in \ goes on in the next, and # before a number is no
+// comment but a user.
 func parseSudoers(text string) []sudoersRule {
 	var rules []sudoersRule
 	continued := ""
 	// The empty line ends a file whose last line wants to go on.
 	for line := range strings.Lines(text + "\n\n") {
 		line = continued + strings.Trim(line, " \t\v\r\n")
-		if before, more := strings.CutSuffix(line, `\`); more && !strings.HasPrefix(line, "#") {
+		comment := strings.HasPrefix(line, "#") && (len(line) == 1 || line[1] < '0' || line[1] > '9')
+		if before, more := strings.CutSuffix(line, `\`); more && !comment {
 			continued = before
 			continue
 		}
@@ -107,7 +110,7 @@ func parseSudoers(text string) []sudoersRule {
 			isInclude = true
 			details = strings.Trim(details, `"`)
 		}
-		if header == "" || isInclude && details == "" || !isInclude && header[0] == '#' {
+		if header == "" || isInclude && details == "" || !isInclude && comment {
 			continue
 		}
 		rules = append(rules, sudoersRule{header, details})

@@ -93,11 +93,14 @@ func (h host) accounts() ([]account, error) {
 	return parsePasswd(text), nil
 }
 
+// parsePasswd reads passwd(5) as the C library does, to which "toor::0:0" is an
+// account: it may not be one that nobody sees.
 func parsePasswd(text string) []account {
 	var accounts []account
 	for line := range strings.Lines(text) {
-		f := strings.Split(strings.TrimRight(line, "\n"), ":")
-		if len(f) == 7 && isID(f[2]) && isID(f[3]) {
+		f := strings.SplitN(strings.Trim(line, " \t\r\n"), ":", 7)
+		if len(f) >= 4 && isID(f[2]) && isID(f[3]) {
+			f = append(f, "", "", "")
 			accounts = append(accounts, account{f[0], f[1], f[2], f[3], f[4], f[5], f[6]})
 		}
 	}
