@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -43,7 +42,7 @@ is shown as unknown, never as passed.`,
   sudo muster audit --output html --out audit.html
   muster audit --recording host.json --lists county.json --explain
   muster audit --only MVS-ENC-01,MVS-NET-02`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	exitStatus(cmd, `
@@ -51,7 +50,8 @@ is shown as unknown, never as passed.`,
   1  a control fails, whatever its severity (also where others are unknown)
   2  usage or configuration: a flag, site file, policy, list or recording is not usable
   3  something is unknown and nothing fails
-  4  could not audit
+  4  could not audit, or could not write the answer
+  130  stopped by a signal before it was done
 Waived controls count as neither failed nor unknown. With --only, the
 codes speak of the controls that were asked. A report that could not be kept is a
 warning and changes no code. Treat any other code as 4.`)
@@ -129,6 +129,14 @@ func (f *auditFlags) options() (*agent.Options, error) {
 		}
 		opts.Now = t
 	}
+	if f.out != "" {
+		if err := checkOut(f.out); err != nil {
+			return nil, fmt.Errorf("--out: %w", err)
+		}
+	}
+	if f.only != nil && len(f.only) == 0 {
+		return nil, errors.New("--only names no control: give it ids like MVS-ENC-01, or leave it out")
+	}
 	if f.unsigned && f.bundle == "" {
 		return nil, errors.New("--unsigned needs --bundle: every other policy is trusted already")
 	}
@@ -155,11 +163,10 @@ func (f *auditFlags) print(cmd *cobra.Command, res *agent.Result) error {
 		v.Width, v.Color = terminal(w)
 		return output.Write(w, f.output, v)
 	}
-	file, err := os.Create(f.out)
-	if err != nil {
-		return fmt.Errorf("write the answer: %w", err)
+	if err := writeOut(f.out, 0o644, func(w io.Writer) error { return output.Write(w, f.output, v) }); err != nil {
+		return fmt.Errorf("the answer could not be kept: %w", err)
 	}
-	return cmp.Or(output.Write(file, f.output, v), file.Close())
+	return nil
 }
 
 // aside tells a person what a machine's form of the answer has no place for.

@@ -33,6 +33,11 @@ muster's own, and record the answers, so that a policy can be tried elsewhere.`,
 	return cmd
 }
 
+const factsStatus = `
+  0  answered; no rows are an answer, too
+  1  no answer: rights, time or the table is missing, or it could not be written
+  2  usage: a flag, the statement, the recording or the policy is not usable`
+
 // factsFrom is where a command finds its answers.
 type factsFrom struct {
 	engine, recording, socket string
@@ -150,7 +155,7 @@ Use - to read it from standard input.`,
 		Example: `  muster facts query 'SELECT name, version FROM os_version'
   muster facts query --output json "SELECT path, mtime FROM file WHERE path = '/etc/hosts'"
   muster facts query --recording host.json 'SELECT * FROM users'`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("the SELECT, in quotes"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			print, err := rowPrinter(cmd, output)
 			if err != nil {
@@ -180,6 +185,7 @@ Use - to read it from standard input.`,
 			return print(cmd.OutOrStdout(), present(columns, rows), rows)
 		},
 	}
+	exitStatus(cmd, factsStatus)
 	from.register(cmd)
 	cmd.Flags().StringVar(&output, "output", "table", "form of the answer: table, line, csv or json")
 	return cmd

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -14,7 +14,6 @@ import (
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/agent"
 	"github.com/passmuster/muster/agent/facts/recorded"
-	"github.com/passmuster/muster/internal/durable"
 )
 
 func newFactsRecordCommand() *cobra.Command {
@@ -43,6 +42,11 @@ expression on a column.`,
 					return usage(cmd, err)
 				}
 				redactions = append(redactions, parsed)
+			}
+			if out != "" {
+				if err := checkOut(out); err != nil {
+					return usage(cmd, fmt.Errorf("--out: %w", err))
+				}
 			}
 			if profile != "" {
 				if _, err := muster.ParseProfile(profile); err != nil {
@@ -74,10 +78,11 @@ expression on a column.`,
 			return writeRecording(cmd, r, out)
 		},
 	}
+	exitStatus(cmd, factsStatus)
 	from.register(cmd)
 	at.register(cmd.Flags())
 	flags := cmd.Flags()
-	flags.StringVar(&out, "out", "", "write to `FILE` (default: standard output)")
+	flags.StringVarP(&out, "out", "o", "", "write to `FILE` (default: standard output)")
 	flags.StringVar(&profile, "profile", "", "profile of this host: workstation or ems")
 	flags.StringVar(&policyPath, "policy", "", "record for this bundle or folder of sources (`PATH`)")
 	flags.BoolVar(&unsigned, "unsigned", false, "accept the --policy without a signature")
@@ -120,11 +125,11 @@ func writeRecording(cmd *cobra.Command, r *recorded.Recording, out string) error
 		_, err := r.WriteTo(cmd.OutOrStdout())
 		return err
 	}
-	var b bytes.Buffer
-	if _, err := r.WriteTo(&b); err != nil {
+	write := func(w io.Writer) error {
+		_, err := r.WriteTo(w)
 		return err
 	}
-	if err := durable.WriteFile(out, b.Bytes(), 0o600); err != nil {
+	if err := writeOut(out, 0o600, write); err != nil {
 		return fmt.Errorf("write the recording: %w", err)
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "recorded %d tables of %s in %s; %d are not available\n", len(r.Tables), r.Hostname, out, len(r.Unavailable))

@@ -8,12 +8,12 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/cmd/muster/internal/output"
 )
 
 // present puts the statement's columns first, as far as an engine gave them,
@@ -35,8 +35,8 @@ func present(columns []string, rows []muster.Row) []string {
 }
 
 // rowPrinter is the printer for a form of output.
-func rowPrinter(cmd *cobra.Command, output string) (func(w io.Writer, columns []string, rows []muster.Row) error, error) {
-	switch output {
+func rowPrinter(cmd *cobra.Command, form string) (func(w io.Writer, columns []string, rows []muster.Row) error, error) {
+	switch form {
 	case "table":
 		return printTable, nil
 	case "line":
@@ -46,17 +46,7 @@ func rowPrinter(cmd *cobra.Command, output string) (func(w io.Writer, columns []
 	case "json":
 		return printJSON, nil
 	}
-	return nil, usage(cmd, fmt.Errorf("output %q is not known: use table, line, csv or json", output))
-}
-
-// plain takes from a value what could move the cursor of a terminal.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
+	return nil, usage(cmd, fmt.Errorf("output %q is not known: use table, line, csv or json", form))
 }
 
 func printTable(w io.Writer, columns []string, rows []muster.Row) error {
@@ -67,7 +57,7 @@ func printTable(w io.Writer, columns []string, rows []muster.Row) error {
 	for i, c := range columns {
 		widths[i] = utf8.RuneCountInString(c)
 		for _, r := range rows {
-			widths[i] = max(widths[i], utf8.RuneCountInString(plain(r[c])))
+			widths[i] = max(widths[i], utf8.RuneCountInString(output.Clean(r[c])))
 		}
 	}
 	var b bytes.Buffer
@@ -83,7 +73,7 @@ func printTable(w io.Writer, columns []string, rows []muster.Row) error {
 	line("|", " ", func(i int) string { return columns[i] })
 	rule()
 	for _, r := range rows {
-		line("|", " ", func(i int) string { return plain(r[columns[i]]) })
+		line("|", " ", func(i int) string { return output.Clean(r[columns[i]]) })
 	}
 	rule()
 	_, err := b.WriteTo(w)
@@ -101,7 +91,7 @@ func printLines(w io.Writer, columns []string, rows []muster.Row) error {
 			b.WriteByte('\n')
 		}
 		for _, c := range columns {
-			fmt.Fprintf(&b, "%*s = %s\n", width, c, plain(r[c]))
+			fmt.Fprintf(&b, "%*s = %s\n", width, c, output.Clean(r[c]))
 		}
 	}
 	_, err := b.WriteTo(w)

@@ -26,7 +26,7 @@ be given in the WHERE clause.`,
 		Example: `  muster facts tables
   muster facts tables file
   muster facts tables --all --output json`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			print, err := rowPrinter(cmd, output)
 			if err != nil {
@@ -47,6 +47,7 @@ be given in the WHERE clause.`,
 			return print(cmd.OutOrStdout(), []string{"table", "platforms", "engine", "source", "needs"}, tableRows(h, all))
 		},
 	}
+	exitStatus(cmd, factsStatus)
 	from.register(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "also what nobody here can answer, and what no policy may ask")
 	cmd.Flags().StringVar(&output, "output", "table", "form of the list: table, line, csv or json")

@@ -4,12 +4,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -25,6 +28,7 @@ const (
 	exitUsage   = 2
 	exitUnknown = 3
 	exitNoAudit = 4
+	exitStopped = 130 // by a signal, as a shell says it
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -32,6 +36,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	defer context.AfterFunc(ctx, stop)() // what does not heed the first signal ends at the second
 	root := newRootCommand()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -50,12 +55,27 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if e.err == nil {
 		return e.code
 	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(stderr, "muster: error: stopped before it was done")
+		return exitStopped
+	}
 	fmt.Fprintf(stderr, "muster: error: %v\n", e.err)
-	var h interface{ Hint() string }
-	if errors.As(e, &h) && h.Hint() != "" {
-		fmt.Fprintf(stderr, "muster: hint: %s\n", h.Hint())
+	if h := hint(e); h != "" {
+		fmt.Fprintf(stderr, "muster: hint: %s\n", h)
 	}
 	return e.code
+}
+
+// hint is the next step after an error; "" where there is none to tell.
+func hint(err error) string {
+	var h interface{ Hint() string }
+	switch {
+	case errors.As(err, &h) && h.Hint() != "":
+		return h.Hint()
+	case errors.Is(err, fs.ErrPermission):
+		return "run it as administrator, or name a file or folder of your own"
+	}
+	return ""
 }
 
 // exitError carries an exit code; without err there is nothing left to say.
@@ -76,16 +96,50 @@ func (e *exitError) Unwrap() error { return e.err }
 // usageError is a wrong command line; its hint is the command's help.
 type usageError struct {
 	error
-	path string
+	path  string
+	meant []string // commands of a similar name
 }
 
-func (e usageError) Hint() string { return e.path + " --help shows how to use it" }
+func (e usageError) Hint() string {
+	if len(e.meant) > 0 {
+		return "did you mean " + e.path + " " + strings.Join(e.meant, " or ") + "?"
+	}
+	return e.path + " --help shows how to use it"
+}
 
 func usage(cmd *cobra.Command, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return &exitError{exitUsage, usageError{err, cmd.CommandPath()}}
+	return &exitError{exitUsage, usageError{error: err, path: cmd.CommandPath()}}
+}
+
+// unknown is the usage error for a subcommand that cmd does not have.
+func unknown(cmd *cobra.Command, name string) error {
+	err := fmt.Errorf("unknown command %q for %s", name, cmd.CommandPath())
+	return &exitError{exitUsage, usageError{err, cmd.CommandPath(), cmd.SuggestionsFor(name)}}
+}
+
+// noArgs refuses every argument.
+func noArgs(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("argument %q is one too many", args[0])
+	}
+	return nil
+}
+
+func atMostOneArg(cmd *cobra.Command, args []string) error {
+	return noArgs(cmd, args[min(len(args), 1):])
+}
+
+// oneArg wants one argument and says what it is where it is missing.
+func oneArg(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return fmt.Errorf("the argument is missing: %s", what)
+		}
+		return noArgs(cmd, args[1:])
+	}
 }
 
 func newRootCommand() *cobra.Command {
@@ -113,21 +167,34 @@ for the state. It never uses the network.`,
 		newVersionCommand(),
 	)
 	root.SetFlagErrorFunc(usage)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	strict(root)
 	return root
 }
 
-// strict makes every wrong argument and unknown subcommand a usage error;
-// cobra would answer some of them with the help text and success.
+// strict makes every wrong argument, missing flag and unknown subcommand a usage
+// error; cobra would answer some of them with the help text and success.
 func strict(cmd *cobra.Command) {
+	cmd.SuggestionsMinimumDistance = 2
 	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error { return usage(cmd, check(cmd, args)) }
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			return usage(cmd, cmp.Or(check(cmd, args), cmd.ValidateRequiredFlags()))
+		}
 	}
-	if cmd.HasSubCommands() && !cmd.Runnable() {
+	switch {
+	case cmd.Name() == "help":
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if found, rest, err := cmd.Root().Find(args); err == nil && len(rest) > 0 {
+				return unknown(found, rest[0])
+			}
+			return nil
+		}
+	case cmd.HasSubCommands() && !cmd.Runnable():
 		cmd.Args = cobra.ArbitraryArgs
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage(cmd, fmt.Errorf("unknown command %q for %s", args[0], cmd.CommandPath()))
+				return unknown(cmd, args[0])
 			}
 			return cmd.Help()
 		}
@@ -152,7 +219,7 @@ func newVersionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "muster %s\n", muster.Version)
 			return err

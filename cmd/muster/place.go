@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/agent"
+	"github.com/passmuster/muster/agent/state"
 	"github.com/passmuster/muster/internal/wire"
 )
 
@@ -23,23 +23,14 @@ type place struct {
 
 func (p *place) register(flags *pflag.FlagSet) {
 	flags.StringVar(&p.site, "site", "", "site `FILE` that ties this host to its state (default "+defaultSite()+", where it exists)")
-	flags.StringVar(&p.state, "state", "", "state `FOLDER` with the host key and the reports (default "+systemState()+", with a site file)")
+	flags.StringVar(&p.state, "state", "", "state `FOLDER` with the host key and the reports (default "+state.DefaultDir()+", with a site file)")
 }
 
 func defaultSite() string {
 	if runtime.GOOS == "windows" {
-		return filepath.Join(systemState(), "site.json")
+		return filepath.Join(state.DefaultDir(), "site.json")
 	}
 	return "/etc/muster/site.json"
-}
-
-// systemState is the computer's one state folder, whoever asks. A folder of
-// each user's own would make as many hosts of one computer.
-func systemState() string {
-	if runtime.GOOS == "windows" {
-		return filepath.Join(cmp.Or(os.Getenv("ProgramData"), `C:\ProgramData`), "Muster")
-	}
-	return "/var/lib/muster"
 }
 
 // open reads the site file; nil where none was named and the default is not there.
@@ -80,7 +71,7 @@ func parseSite(b []byte) (*muster.Site, error) {
 // site; else none, so that trying muster out leaves nothing behind.
 func (p *place) stateDir(site *muster.Site) string {
 	if p.state == "" && site != nil {
-		return systemState()
+		return state.DefaultDir()
 	}
 	return p.state
 }

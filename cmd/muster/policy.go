@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -47,12 +48,13 @@ controls in Rego, the facts they ask for in SQL, and the lists they read.`,
 func newPolicyKeygenCommand() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
-		Use:   "keygen -o FILE",
+		Use:   "keygen [-o FILE]",
 		Short: "Make the key that signs policy bundles",
 		Long: `Make the key that signs policy bundles (ECDSA P-256), and beside it FILE.pub, which
 hosts trust. Keep the key on media that no network reaches: whoever has it decides
 what every host is judged by. An existing file is never overwritten.`,
-		Args: cobra.NoArgs,
+		Example: `  muster policy keygen -o policy-key.pem`,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, path := range []string{out, out + ".pub"} {
 				if _, err := os.Lstat(path); err == nil {
@@ -81,16 +83,25 @@ what every host is judged by. An existing file is never overwritten.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&out, "output", "o", "policy-key.pem", "file for the private key")
+	exitStatus(cmd, `
+  0  both files were written
+  1  they could not be made or written
+  2  usage, or a file of the name exists`)
+	cmd.Flags().StringVarP(&out, "out", "o", "policy-key.pem", "`FILE` for the private key")
 	return cmd
 }
 
 func newPolicyFmtCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "fmt DIR",
-		Short: "Bring the Rego files of a folder into the form that lint accepts",
-		Args:  cobra.ExactArgs(1),
+	cmd := &cobra.Command{
+		Use:     "fmt DIR",
+		Short:   "Bring the Rego files of a folder into the form that lint accepts",
+		Long:    "Bring the Rego files of a folder into the form that lint accepts, and print the names of those that changed.",
+		Example: `  muster policy fmt policies`,
+		Args:    oneArg("the folder with the sources of the policy"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := folder(args[0]); err != nil {
+				return err
+			}
 			return filepath.WalkDir(args[0], func(name string, d fs.DirEntry, err error) error {
 				if err != nil || d.IsDir() || filepath.Ext(name) != ".rego" {
 					return err
@@ -111,16 +122,22 @@ func newPolicyFmtCommand() *cobra.Command {
 			})
 		},
 	}
+	exitStatus(cmd, `
+  0  all files have the form now
+  1  a file is not Rego, or could not be read or written; those before it have the form
+  2  usage, or there is no such folder`)
+	return cmd
 }
 
 func newPolicyLintCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "lint DIR",
 		Short: "Refuse what must not become a bundle",
 		Long: `Check the sources of a bundle: format, strict compilation, complete metadata, known
 facts and lists, SQL against the schema, and for each control tests that show pass,
-fail and unknown. Exit code 1 when something is wrong.`,
-		Args: cobra.ExactArgs(1),
+fail and unknown.`,
+		Example: `  muster policy lint policies`,
+		Args:    oneArg("the folder with the sources of the policy"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			schema, err := facts.NewSchema(builtin.Tables())
 			if err != nil {
@@ -141,6 +158,11 @@ fail and unknown. Exit code 1 when something is wrong.`,
 			return nil
 		},
 	}
+	exitStatus(cmd, `
+  0  nothing is wrong
+  1  something is wrong; each problem is one line with file and line number
+  2  usage, or there is no such folder`)
+	return cmd
 }
 
 func folder(name string) (fs.FS, error) {
@@ -175,10 +197,11 @@ func checkSQL(schema *facts.Schema, platform muster.Platform, sql string) error 
 func newPolicyTestCommand() *cobra.Command {
 	var verbose bool
 	cmd := &cobra.Command{
-		Use:   "test DIR",
-		Short: "Run the tests of a policy",
-		Long:  "Run every test rule in the *_test.rego files of a folder. Exit code 1 when one does not pass.",
-		Args:  cobra.ExactArgs(1),
+		Use:     "test DIR",
+		Short:   "Run the tests of a policy",
+		Long:    "Run every test rule in the *_test.rego files of a folder.",
+		Example: `  muster policy test policies --verbose`,
+		Args:    oneArg("the folder with the sources of the policy"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir, err := folder(args[0])
 			if err != nil {
@@ -188,7 +211,7 @@ func newPolicyTestCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			w, failed := cmd.OutOrStdout(), 0
+			w, failed := bufio.NewWriter(cmd.OutOrStdout()), 0 // the first error sticks
 			for _, r := range results {
 				if r.Passed && !verbose {
 					continue
@@ -207,6 +230,9 @@ func newPolicyTestCommand() *cobra.Command {
 				}
 			}
 			fmt.Fprintf(w, "%d tests, %d failed\n", len(results), failed)
+			if err := w.Flush(); err != nil {
+				return err
+			}
 			switch {
 			case len(results) == 0:
 				return fmt.Errorf("no tests in %s: name them test_… in files that end in _test.rego", args[0])
@@ -216,6 +242,10 @@ func newPolicyTestCommand() *cobra.Command {
 			return nil
 		},
 	}
+	exitStatus(cmd, `
+  0  every test passes
+  1  a test does not pass, or there is none
+  2  usage, or there is no such folder`)
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "show the tests that pass as well")
 	return cmd
 }
@@ -229,7 +259,8 @@ func newPolicyBuildCommand() *cobra.Command {
 		Long: `Pack the sources in DIR into one bundle and sign it. Hosts refuse a version lower than
 the one they have. After --expires a host still judges by the bundle, and says that
 it is stale.`,
-		Args: cobra.ExactArgs(1),
+		Example: `  muster policy build policies -o baseline.tar.gz --version 7 --key policy-key.pem`,
+		Args:    oneArg("the folder with the sources of the policy"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts := bundle.BuildOptions{Version: version, Revision: revision, Created: time.Now().Truncate(time.Second), MinAgent: minAgent}
 			if expires != "" {
@@ -261,14 +292,18 @@ it is stale.`,
 			return nil
 		},
 	}
+	exitStatus(cmd, `
+  0  the bundle was written
+  1  the sources do not make a bundle, or it could not be written; nothing was
+  2  usage, or the key or the folder is not usable`)
 	f := cmd.Flags()
-	f.StringVarP(&out, "output", "o", "", "file for the bundle")
+	f.StringVarP(&out, "out", "o", "", "`FILE` for the bundle")
 	f.Int64Var(&version, "version", 0, "number of this release, higher than the last one")
-	f.StringVar(&keyFile, "key", "", "private key that signs (muster policy keygen makes one)")
+	f.StringVar(&keyFile, "key", "", "`FILE` with the private key that signs (muster policy keygen makes one)")
 	f.StringVar(&revision, "revision", "", "name of this release for people (default the version)")
 	f.StringVar(&expires, "expires", "", "day after which the bundle is stale, as 2027-11-30 (default never)")
 	f.StringVar(&minAgent, "min-agent", "", "oldest version of muster that can run it (default any)")
-	for _, name := range []string{"output", "version", "key"} {
+	for _, name := range []string{"out", "version", "key"} {
 		_ = cmd.MarkFlagRequired(name) // fails only for a flag that is not there
 	}
 	return cmd
@@ -279,7 +314,10 @@ func newPolicyVerifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify FILE --key PUB",
 		Short: "Check that a bundle is signed and unchanged",
-		Args:  cobra.ExactArgs(1),
+		Long: `Check that a bundle is signed by one of the keys and unchanged since.
+"muster policy inspect" shows what is in it.`,
+		Example: `  muster policy verify baseline.tar.gz --key policy-key.pem.pub`,
+		Args:    oneArg("the file of the bundle"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var keys [][]byte
 			for _, name := range keyFiles {
@@ -301,19 +339,25 @@ func newPolicyVerifyCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringArrayVar(&keyFiles, "key", nil, "public key that may have signed; may be given several times")
+	exitStatus(cmd, `
+  0  the bundle is good
+  1  it is not: nobody signed it, somebody else did, or it was changed
+  2  usage, or a file cannot be read`)
+	cmd.Flags().StringArrayVar(&keyFiles, "key", nil, "`FILE` with a public key that may have signed; may be given several times")
 	_ = cmd.MarkFlagRequired("key") // fails only for a flag that is not there
 	return cmd
 }
 
 func newPolicyInspectCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "inspect [FILE]",
 		Short: "Show what is in a bundle, without trusting it",
 		Long: `Show what is in a bundle or in a folder of sources: revision, digest, controls, and
 lists with their dates. The signature is not checked. Without FILE it shows the
 baseline that muster was built with.`,
-		Args: cobra.MaximumNArgs(1),
+		Example: `  muster policy inspect
+  muster policy inspect baseline.tar.gz`,
+		Args: atMostOneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			b, err := openForInspection(args)
 			if err != nil {
@@ -322,6 +366,11 @@ baseline that muster was built with.`,
 			return inspect(cmd.OutOrStdout(), b, time.Now())
 		},
 	}
+	exitStatus(cmd, `
+  0  the bundle was shown
+  1  it is no bundle, or it is damaged
+  2  usage, or there is no such file`)
+	return cmd
 }
 
 func openForInspection(args []string) (*bundle.Bundle, error) {

@@ -6,12 +6,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/passmuster/muster/agent"
+	"github.com/passmuster/muster/agent/state"
 )
 
 func newReportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "Look into the reports that wait for the state",
+		Long: `Look into the reports that wait for the state. A report says what an audit found;
+it is signed and stays here until the state has receipted it.`,
+		Example: `  muster report show latest`,
 	}
 	cmd.AddCommand(newReportShowCommand())
 	return cmd
@@ -26,11 +30,11 @@ func newReportShowCommand() *cobra.Command {
 its number, or the latest. The signature is not verified; the state does that.`,
 		Example: `  muster report show latest
   muster report show 42`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("a file, the number of a report, or latest"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := p.state
 			if dir == "" {
-				dir = systemState()
+				dir = state.DefaultDir()
 			}
 			report, err := agent.ReadReport(dir, args[0])
 			if err != nil {

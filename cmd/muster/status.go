@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/passmuster/muster/agent"
+	"github.com/passmuster/muster/agent/state"
 )
 
 func newStatusCommand() *cobra.Command {
@@ -22,7 +23,7 @@ func newStatusCommand() *cobra.Command {
 reports, which policy judges, what is wrong, and what to do about it.`,
 		Example: `  muster status
   muster status --json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			site, err := p.open()
 			if err != nil {
@@ -30,7 +31,7 @@ reports, which policy judges, what is wrong, and what to do about it.`,
 			}
 			dir := p.state
 			if dir == "" {
-				dir = systemState()
+				dir = state.DefaultDir()
 			}
 			s, err := agent.ReadStatus(dir, site, time.Now())
 			if err != nil {
@@ -83,7 +84,7 @@ func writeStatus(w io.Writer, s *agent.Status) error {
 		}
 	}
 	if d := s.Outbox; d != nil {
-		line("Waiting", "%d reports, %d bytes", d.Reports, d.Bytes)
+		line("Waiting", "%s, %d bytes", reports(d.Reports), d.Bytes)
 	}
 	if u := s.Uplink; u != nil && !u.LastContact.IsZero() {
 		line("Uplink", "last contact %s; this computer is %s", day(u.LastContact), u.State)
@@ -97,13 +98,20 @@ func writeStatus(w io.Writer, s *agent.Status) error {
 	}
 	line("Policy", "%s", policy)
 	if len(s.Problems) == 0 {
-		line("", "All is well.")
+		line("", "All is well with the reports and the policy.")
 	}
 	for _, p := range s.Problems {
 		line("Wrong", "%s", p.What)
 		line("  Do", "%s", p.Do)
 	}
 	return errors.Join(errs...)
+}
+
+func reports(n int) string {
+	if n == 1 {
+		return "1 report"
+	}
+	return fmt.Sprintf("%d reports", n)
 }
 
 func day(t time.Time) string { return t.UTC().Format("2 January 2006 15:04 UTC") }

@@ -3,6 +3,8 @@ package output
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/passmuster/muster"
@@ -17,6 +19,9 @@ func Explain(w io.Writer, c muster.Control, v View) error {
 	t.item("Hosts", fmt.Sprintf("profile %s on %s", join(c.Profiles), join(c.Platforms)))
 	t.item("Matters", c.Why)
 	t.item("Do", c.Remedy)
+	for _, p := range slices.Sorted(maps.Keys(c.Remedies)) {
+		t.item("", "On "+string(p)+": "+c.Remedies[p])
+	}
 	for i, names := range c.Facts {
 		t.item(label(i, "Needs"), "fact "+strings.Join(names, " or "))
 	}
@@ -46,7 +51,7 @@ func Catalogue(w io.Writer, controls []muster.Control, v View) error {
 	t := newText(w, v)
 	for _, c := range controls {
 		prefix := fmt.Sprintf("%-11s %-9s ", c.ID, c.Severity)
-		t.hang(prefix, len(prefix), "", clean(c.Title))
+		t.hang(prefix, len(prefix), "", Clean(c.Title))
 	}
 	return t.Flush()
 }

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"html/template"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/passmuster/muster"
@@ -32,9 +33,10 @@ type htmlSection struct {
 func writeHTML(w io.Writer, v View) error {
 	// Parsed here because only this form pays for it.
 	t, err := template.New("audit").Funcs(template.FuncMap{
-		"found": found,
-		"clean": clean,
-		"day":   func(t time.Time) string { return t.UTC().Format("2 January 2006") },
+		"found":  found,
+		"status": func(s muster.Status) string { return strings.ReplaceAll(s.String(), "_", " ") },
+		"clean":  Clean,
+		"day":    func(t time.Time) string { return t.UTC().Format("2 January 2006") },
 	}).Parse(page)
 	if err != nil {
 		return err
@@ -64,7 +66,7 @@ func writeHTML(w io.Writer, v View) error {
 func (v View) htmlFinding(f muster.Finding) htmlFinding {
 	h := htmlFinding{Finding: f}
 	if f.Status == muster.StatusUnknown {
-		h.ToKnow = v.toKnow(f)
+		h.Reason, h.ToKnow = v.why(f), v.toKnow(f)
 	}
 	if c, ok := v.Controls[f.Control]; ok && v.Explain {
 		h.Why, h.Standards, h.Questions = c.Why, standards(c.Maps), v.questions(f)

@@ -67,7 +67,7 @@ func writeCSV(w io.Writer, v View) error {
 
 // defuse keeps a spreadsheet from reading text of the host as a formula.
 func defuse(s string) string {
-	s = clean(s)
+	s = Clean(s)
 	if s = strings.TrimLeft(s, " "); s != "" && strings.ContainsRune("=+-@|%", rune(s[0])) {
 		return "'" + s
 	}
@@ -93,11 +93,12 @@ type junitCounts struct {
 	Tests    int    `xml:"tests,attr"`
 	Failures int    `xml:"failures,attr"`
 	Errors   int    `xml:"errors,attr"`
-	Skipped  int    `xml:"skipped,attr"`
+	Time     string `xml:"time,attr"` // seconds
 }
 
 type junitSuite struct {
 	junitCounts
+	Skipped   int         `xml:"skipped,attr"` // not allowed at the root
 	Hostname  string      `xml:"hostname,attr"`
 	Timestamp string      `xml:"timestamp,attr"`
 	Cases     []junitCase `xml:"testcase"`
@@ -106,6 +107,7 @@ type junitSuite struct {
 type junitCase struct {
 	Class   string        `xml:"classname,attr"`
 	Name    string        `xml:"name,attr"`
+	Time    string        `xml:"time,attr"`
 	Failure *junitMessage `xml:"failure"`
 	Error   *junitMessage `xml:"error"`
 	Skipped *junitMessage `xml:"skipped"`
@@ -117,14 +119,19 @@ type junitMessage struct {
 	Text    string `xml:",chardata"`
 }
 
-// writeJUnit maps fail to failure and unknown to error: an error is what a
+// writeJUnit follows Jenkins' junit-10.xsd. It maps fail to failure and unknown to error: an error is what a
 // build server shows when a test could not be run. Waived is skipped.
 func writeJUnit(w io.Writer, v View) error {
 	a := v.Audit
 	suite := junitSuite{Hostname: a.Host, Timestamp: a.AuditedAt.UTC().Format("2006-01-02T15:04:05")}
 	suite.Name = "muster " + string(a.Profile)
+	var asked time.Duration
+	for _, r := range v.Results {
+		asked += r.Duration
+	}
+	suite.Time = seconds(asked)
 	for _, f := range a.Findings {
-		suite.add(f, v.toKnow)
+		suite.add(f, v)
 	}
 	doc := junitSuites{junitCounts: suite.junitCounts, Suite: suite}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
@@ -139,8 +146,15 @@ func writeJUnit(w io.Writer, v View) error {
 	return err
 }
 
-func (s *junitSuite) add(f muster.Finding, toKnow func(muster.Finding) string) {
-	c := junitCase{Class: f.Control, Name: f.Title}
+func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
+
+// add adds a case. Its time is that of its facts, which others may share.
+func (s *junitSuite) add(f muster.Finding, v View) {
+	var asked time.Duration
+	for _, name := range f.Facts {
+		asked += v.Results[name].Duration
+	}
+	c := junitCase{Class: f.Control, Name: f.Title, Time: seconds(asked)}
 	severity := f.Severity.String()
 	s.Tests++
 	switch {
@@ -156,7 +170,7 @@ func (s *junitSuite) add(f muster.Finding, toKnow func(muster.Finding) string) {
 		c.Failure = &junitMessage{evidence(f), severity, f.Remedy}
 	default:
 		s.Errors++
-		c.Error = &junitMessage{"unknown: " + f.Reason, severity, toKnow(f)}
+		c.Error = &junitMessage{"unknown: " + f.Reason, severity, v.toKnow(f)}
 	}
 	s.Cases = append(s.Cases, c)
 }

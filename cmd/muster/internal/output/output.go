@@ -11,6 +11,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/passmuster/muster"
 )
@@ -117,7 +118,7 @@ func group(findings []muster.Finding) groups {
 // headline says in one sentence where the host stands.
 func (v View) headline() string {
 	a, s := v.Audit, v.Audit.Summary
-	name := cmp.Or(clean(a.Host), "This computer")
+	name := cmp.Or(Clean(a.Host), "This computer")
 	switch {
 	case len(a.Findings) == 0:
 		return "Nothing was checked on " + name + "."
@@ -151,7 +152,7 @@ func gating(findings []muster.Finding, status muster.Status) (n int) {
 func (v View) context() string {
 	a := v.Audit
 	s := fmt.Sprintf("Profile %s, %s, %s. Policy %s", a.Profile, a.Platform,
-		a.AuditedAt.UTC().Format("2 January 2006 15:04 UTC"), cmp.Or(clean(a.Policy.Revision), "without a revision"))
+		a.AuditedAt.UTC().Format("2 January 2006 15:04 UTC"), cmp.Or(Clean(a.Policy.Revision), "without a revision"))
 	if v.Policy != "" {
 		s += " (" + v.Policy + ")"
 	}
@@ -171,15 +172,30 @@ func (v View) totals() string {
 	return t
 }
 
-// toKnow says what would make an unknown finding known.
-func (v View) toKnow(f muster.Finding) string {
-	var worst muster.FactResult
+// missing is the fact for which the finding is unknown and a person can do most;
+// zero where every fact answered.
+func (v View) missing(f muster.Finding) (worst muster.FactResult) {
 	for _, name := range f.Facts {
 		r, asked := v.Results[name]
 		if asked && r.Status != muster.FactOK && (worst.Name == "" || rank(r.Status) > rank(worst.Status)) {
 			worst = r
 		}
 	}
+	return worst
+}
+
+// why says why an unknown finding is unknown. Which file or call was refused is
+// for those who ask.
+func (v View) why(f muster.Finding) string {
+	if v.missing(f).Status == muster.FactDenied && strings.HasPrefix(f.Reason, "fact ") && !v.Verbose {
+		return "only an administrator can see this"
+	}
+	return f.Reason
+}
+
+// toKnow says what would make an unknown finding known.
+func (v View) toKnow(f muster.Finding) string {
+	worst := v.missing(f)
 	switch {
 	case worst.Name == "" && strings.HasPrefix(f.Reason, "list "):
 		return "Ask the state, or your IT support, for the list. `muster audit --lists FILE` reads one."
@@ -202,15 +218,15 @@ func rank(s muster.FactStatus) int {
 
 // found puts a violation into one line.
 func found(v muster.Violation) string {
-	s := clean(v.Found)
+	s := Clean(v.Found)
 	switch {
 	case s == "":
-		s = clean(v.Subject)
+		s = Clean(v.Subject)
 	case v.Subject != "":
-		s = clean(v.Subject) + ": " + s
+		s = strings.TrimSuffix(Clean(v.Subject), ":") + ": " + s // a drive is called D:
 	}
 	if v.Want != "" {
-		s += " (should be: " + clean(v.Want) + ")"
+		s += " (should be: " + Clean(v.Want) + ")"
 	}
 	return s
 }
@@ -236,15 +252,16 @@ func (v View) questions(f muster.Finding) (list []question) {
 	return list
 }
 
-// clean makes text from the host safe to show: control and direction
-// characters, with which a file name could repaint a terminal, become marks.
-func clean(s string) string {
+// Clean makes text from the host safe to show: control and format characters,
+// with which a file name could repaint a terminal or pass for another, become
+// marks, and breaks become spaces.
+func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r == '\n' || r == '\t' || r == '\r':
+		case r == '\n' || r == '\t' || r == '\r' || r == '\u2028' || r == '\u2029':
 			return ' '
-		case r < ' ', r >= 0x7f && r <= 0x9f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e, r == 0x200f:
-			return '\ufffd'
+		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r):
+			return unicode.ReplacementChar
 		}
 		return r
 	}, s)

@@ -50,7 +50,7 @@ func sample() View {
 			"MVS-A-07": {ID: "MVS-A-07", Lists: []string{"lifecycle"}},
 		},
 		Facts:   map[string]muster.Fact{"disk": {Name: "disk", SQL: map[muster.Platform]string{muster.Linux: "SELECT name,\n  encrypted FROM disk_encryption"}}},
-		Results: map[string]muster.FactResult{"login": {Name: "login", Status: muster.FactDenied}},
+		Results: map[string]muster.FactResult{"login": {Name: "login", Status: muster.FactDenied, Duration: 250 * time.Millisecond}},
 		Denied:  "Run again as administrator: sudo muster audit",
 		Policy:  "signed by your state", Outcome: "Report 7 kept.", Warnings: []string{"the receipts folder is full"},
 	}
@@ -141,11 +141,17 @@ func TestJUnit(t *testing.T) {
 	if err := xml.Unmarshal([]byte(render(t, "junit", sample())), &doc); err != nil {
 		t.Fatal(err)
 	}
-	want := junitCounts{Name: "muster workstation", Tests: 7, Failures: 2, Errors: 2, Skipped: 2}
-	if doc.junitCounts != want || doc.Suite.junitCounts != want {
-		t.Errorf("counts %+v", doc.junitCounts)
+	want := junitCounts{Name: "muster workstation", Tests: 7, Failures: 2, Errors: 2, Time: "0.250"}
+	if doc.junitCounts != want || doc.Suite.junitCounts != want || doc.Suite.Skipped != 2 {
+		t.Errorf("counts %+v, skipped %d", doc.junitCounts, doc.Suite.Skipped)
+	}
+	if root, _, _ := strings.Cut(render(t, "junit", sample()), "<testsuite "); strings.Contains(root, "skipped") {
+		t.Errorf("junit-10.xsd knows no skipped at the root: %s", root)
 	}
 	for _, c := range doc.Suite.Cases {
+		if want := map[bool]string{true: "0.250", false: "0.000"}[c.Class == "MVS-A-04"]; c.Time != want {
+			t.Errorf("%s took %s", c.Class, c.Time)
+		}
 		if bare := c.Failure == nil && c.Error == nil && c.Skipped == nil; bare != (c.Class == "MVS-A-01") {
 			t.Errorf("%s is passed: %v", c.Class, bare)
 		}
@@ -185,6 +191,18 @@ func TestHeadline(t *testing.T) {
 	} {
 		v := View{Audit: &muster.Audit{Host: "H", Findings: findings, Summary: muster.Summarize(findings)}}
 		if got := v.headline(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestFound(t *testing.T) {
+	for want, v := range map[string]muster.Violation{
+		"D: 15% free (should be: 25% free)": {Subject: "D:", Found: "15% free", Want: "25% free"},
+		"SMB1 (should be: off)":             {Subject: "SMB1", Want: "off"},
+		"3 open":                            {Found: "3 open"},
+	} {
+		if got := found(v); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

@@ -92,7 +92,7 @@ func (t text) unknowns(list []muster.Finding) {
 	t.heading("Not known", "these could not be checked, and do not count as passed")
 	for i, f := range list {
 		t.title(i+1, yellow, f)
-		t.item("Why", f.Reason)
+		t.item("Why", t.why(f))
 		t.item("To know", t.toKnow(f))
 		t.extra(f)
 		t.explain(f)
@@ -168,17 +168,17 @@ func (t text) heading(name, rest string) {
 func (t text) title(n int, color string, f muster.Finding) {
 	t.line()
 	number := fmt.Sprintf("%2d. ", n)
-	t.hang(number, len(number), color, fmt.Sprintf("%s (%s, %s)", clean(f.Title), f.Control, f.Severity))
+	t.hang(number, len(number), color, fmt.Sprintf("%s (%s, %s)", Clean(f.Title), f.Control, f.Severity))
 }
 
 func (t text) item(name, s string) {
 	if s != "" {
-		t.hang(fmt.Sprintf("    %-*s ", labelWidth+1, name), 4+labelWidth+2, "", clean(s))
+		t.hang(fmt.Sprintf("    %-*s ", labelWidth+1, name), 4+labelWidth+2, "", Clean(s))
 	}
 }
 
 func (t text) para(indent int, color, s string) {
-	t.hang(strings.Repeat(" ", indent), indent, color, clean(s))
+	t.hang(strings.Repeat(" ", indent), indent, color, Clean(s))
 }
 
 func (t text) line() { t.WriteByte('\n') }
