@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -162,8 +163,9 @@ func (c *Collector) Run(ctx context.Context, ready func(link string)) error {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	down := server.Shutdown(bounded)
-	if down != nil {
-		down = errors.Join(down, server.Close())
+	if errors.Is(down, context.DeadlineExceeded) {
+		c.Logger.Warn("requests cut off that did not end in time", "seconds", stopTimeout.Seconds())
+		down = server.Close()
 	}
 	stopIngest()
 	for range 2 {
@@ -254,19 +256,33 @@ func (c *Collector) reload(ctx context.Context) error {
 // limit accepts at most so many connections at once; the next ones wait.
 type limit struct {
 	net.Listener
-	free chan struct{}
+	free   chan struct{}
+	closed chan struct{}
+	once   sync.Once
 }
 
-func newLimit(l net.Listener, n int) *limit { return &limit{l, make(chan struct{}, n)} }
+func newLimit(l net.Listener, n int) *limit {
+	return &limit{Listener: l, free: make(chan struct{}, n), closed: make(chan struct{})}
+}
 
 func (l *limit) Accept() (net.Conn, error) {
-	l.free <- struct{}{}
+	select {
+	case l.free <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
 	c, err := l.Listener.Accept()
 	if err != nil {
 		<-l.free
 		return nil, err
 	}
 	return &limited{Conn: c, limit: l}, nil
+}
+
+// Close ends an Accept also where no place is free.
+func (l *limit) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
 }
 
 type limited struct {

@@ -6,17 +6,21 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -191,6 +195,8 @@ func TestDashboardAndAPI(t *testing.T) {
 	}
 	for path, want := range map[string]int{
 		"/api/v1/hosts/x": 400, "/api/v1/hosts?limit=99999": 400, "/api/v1/findings": 400, "/api/v1/counties/1": 400,
+		// An empty list would say that nothing fails there.
+		"/api/v1/findings?county=1703": 400, "/api/v1/findings?control=MVS-ENC-1": 400,
 		"/api/v1/hosts/" + string(pending): 404, "/api/v1/findings?host=" + string(pending): 404,
 		"/api/v1/counties/17043": 404, "/api/v1/nothing": 404,
 	} {
@@ -228,6 +234,61 @@ func TestDashboardAndAPI(t *testing.T) {
 	}
 }
 
+// What another site sends through the browser of who sits here goes nowhere.
+func TestCrossSite(t *testing.T) {
+	r := start(t)
+	for _, path := range []string{"/v1/enroll", "/v1/reports", "/api/v1/links"} {
+		req, err := http.NewRequest(http.MethodPost, r.base+path, strings.NewReader("x"))
+		must(t, err)
+		req.Header.Set("Sec-Fetch-Site", "cross-site")
+		resp, err := http.DefaultClient.Do(req)
+		must(t, err)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %s", path, resp.Status)
+		}
+	}
+}
+
+// A store that fails is no empty answer, and its cause is logged.
+func TestStoreFails(t *testing.T) {
+	var log bytes.Buffer
+	c, err := Open(t.Context(), Options{Data: t.TempDir(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	must(t, err)
+	must(t, c.Close())
+	w := httptest.NewRecorder()
+	c.list(c.apiCounties).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/counties", nil))
+	if w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "closed") || !strings.Contains(log.String(), "closed") {
+		t.Errorf("%d %s, logged %q", w.Code, w.Body, log.String())
+	}
+}
+
+// site and serve may make the keys at the same time.
+func TestKeysAreMadeOnce(t *testing.T) {
+	for range 10 {
+		dir := filepath.Join(t.TempDir(), "keys")
+		var got [4]*keys
+		var all sync.WaitGroup
+		for i := range got {
+			all.Go(func() {
+				var err error
+				if got[i], err = openKeys(dir); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		for _, k := range got[1:] {
+			if k == nil || !k.receipt.Equal(got[0].receipt) || k.hostToken != got[0].hostToken || k.apiToken != got[0].apiToken {
+				t.Fatal("two processes have two sets of keys")
+			}
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 3 {
+			t.Errorf("left in the folder: %v %v", entries, err)
+		}
+	}
+}
+
 func TestKeysAreKeptAndSecret(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	var sites [2]*muster.Site
@@ -252,6 +313,9 @@ func TestKeysAreKeptAndSecret(t *testing.T) {
 		t.Error(err)
 	}
 	must(t, filepath.WalkDir(data, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
 		info, err := d.Info()
 		if err == nil && runtime.GOOS != "windows" && filepath.Base(filepath.Dir(path)) == "keys" && info.Mode().Perm() != 0o600 {
 			t.Errorf("%s has mode %v", path, info.Mode())
@@ -366,13 +430,22 @@ func TestConnectionLimit(t *testing.T) {
 	limited := newLimit(l, 1)
 	defer limited.Close()
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })}
-	go func() { _ = server.Serve(limited) }()
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(limited) }()
 	defer server.Close()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for range 3 { // each gives its place back
 		if _, _, body := get(t, client, "http://"+l.Addr().String(), ""); body != "ok" {
 			t.Error(body)
 		}
+	}
+	// It stops also while the only place is taken.
+	kept := &http.Transport{}
+	defer kept.CloseIdleConnections()
+	get(t, &http.Client{Transport: kept}, "http://"+l.Addr().String(), "")
+	must(t, limited.Close())
+	if err := <-ended; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("it ends with %v", err)
 	}
 }
 

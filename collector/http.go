@@ -3,6 +3,7 @@ package collector
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"strconv"
@@ -29,19 +30,19 @@ func (c *Collector) handler(hosts http.Handler) http.Handler {
 		c.view.Load().pages.ServeHTTP(w, r)
 	})))
 	api := http.NewServeMux()
-	api.Handle("GET /api/v1/hosts", list(c.apiHosts))
-	api.Handle("GET /api/v1/hosts/{host}", list(c.apiHost))
-	api.Handle("GET /api/v1/counties", list(c.apiCounties))
-	api.Handle("GET /api/v1/counties/{county}", list(c.apiCounty))
-	api.Handle("GET /api/v1/controls", list(c.apiControls))
-	api.Handle("GET /api/v1/findings", list(c.apiFindings))
-	api.Handle("GET /api/v1/audit-log", list(c.apiAuditLog))
+	api.Handle("GET /api/v1/hosts", c.list(c.apiHosts))
+	api.Handle("GET /api/v1/hosts/{host}", c.list(c.apiHost))
+	api.Handle("GET /api/v1/counties", c.list(c.apiCounties))
+	api.Handle("GET /api/v1/counties/{county}", c.list(c.apiCounty))
+	api.Handle("GET /api/v1/controls", c.list(c.apiControls))
+	api.Handle("GET /api/v1/findings", c.list(c.apiFindings))
+	api.Handle("GET /api/v1/audit-log", c.list(c.apiAuditLog))
 	api.HandleFunc("POST /api/v1/links", c.apiLink)
 	api.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		ingest.Problem(w, http.StatusNotFound, "not_found", "there is no such address in the API")
 	})
 	mux.Handle("/api/", c.behindDoor(api))
-	return secure(mux)
+	return secure(http.NewCrossOriginProtection().Handler(mux))
 }
 
 // secure sets the headers of every answer. Pages bring a wider policy of their own.
@@ -107,33 +108,36 @@ func (c *Collector) apiLink(w http.ResponseWriter, r *http.Request) {
 		ingest.Problem(w, http.StatusForbidden, "token_needed", "only the API token makes links")
 		return
 	}
-	writeJSON(w, map[string]string{"path": "/login?token=" + c.doors.link()})
+	c.writeJSON(w, r, map[string]string{"path": "/login?token=" + c.doors.link()})
 }
 
 // errBadRequest says what is wrong with a request.
 type errBadRequest struct{ error }
 
 // list answers with the JSON of what get returns.
-func list(get func(r *http.Request) (any, error)) http.Handler {
+func (c *Collector) list(get func(r *http.Request) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v, err := get(r)
 		var bad errBadRequest
 		switch {
 		case err == nil:
-			writeJSON(w, v)
+			c.writeJSON(w, r, v)
 		case errors.As(err, &bad):
 			ingest.Problem(w, http.StatusBadRequest, "bad_request", err.Error())
 		case errors.Is(err, fs.ErrNotExist):
 			ingest.Problem(w, http.StatusNotFound, "not_found", "there is no such host or county, or it waits for approval")
+		case r.Context().Err() != nil: // nobody would see an answer
 		default:
-			ingest.Problem(w, http.StatusInternalServerError, "unavailable", "the store does not answer")
+			c.Logger.Error("request failed", "path", r.URL.Path, "error", err)
+			ingest.Problem(w, http.StatusServiceUnavailable, "unavailable", "the store does not answer")
 		}
 	})
 }
 
-func writeJSON(w http.ResponseWriter, v any) {
+func (c *Collector) writeJSON(w http.ResponseWriter, r *http.Request, v any) {
 	b, err := json.Marshal(v)
 	if err != nil {
+		c.Logger.Error("request failed", "path", r.URL.Path, "error", err)
 		ingest.Problem(w, http.StatusInternalServerError, "unavailable", "")
 		return
 	}
@@ -250,9 +254,17 @@ func (c *Collector) apiFindings(r *http.Request) (any, error) {
 		}
 		findings, err = c.store.HostFindings(r.Context(), id)
 	case q.Has("county"):
-		findings, err = c.store.CountyFindings(r.Context(), muster.County(q.Get("county")))
+		var county muster.County
+		if county, err = muster.ParseCounty(q.Get("county")); err != nil {
+			return nil, errBadRequest{err}
+		}
+		findings, err = c.store.CountyFindings(r.Context(), county)
 	case q.Has("control"):
-		findings, err = c.store.ControlFindings(r.Context(), q.Get("control"))
+		control := q.Get("control")
+		findings, err = c.store.ControlFindings(r.Context(), control)
+		if _, known := c.view.Load().byID[control]; err == nil && !known && len(findings) == 0 {
+			err = errBadRequest{fmt.Errorf("no policy and no report has a control %q", control)}
+		}
 	default:
 		err = errBadRequest{errors.New("say which: ?host=, ?county= or ?control=")}
 	}

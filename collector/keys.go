@@ -53,22 +53,41 @@ func openKeys(dir string) (*keys, error) {
 	return k, nil
 }
 
-// secret reads a file, which it makes first where it is not there.
+// secret reads a file, which it makes first where it is not there. Of several
+// processes that make it at once, all read what one has made.
 func secret(path string, make func() ([]byte, error)) ([]byte, error) {
 	b, err := os.ReadFile(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		if err != nil {
-			err = fmt.Errorf("read key: %w", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := keep(path, make); err != nil {
+			return nil, err
 		}
-		return b, err
+		b, err = os.ReadFile(path)
 	}
-	if b, err = make(); err != nil {
-		return nil, err
-	}
-	if err := durable.WriteFile(path, b, 0o600); err != nil {
-		return nil, fmt.Errorf("write key: %w", err)
+	if err != nil {
+		return nil, fmt.Errorf("read key: %w", err)
 	}
 	return b, nil
+}
+
+// keep writes a new file that replaces no other one.
+func keep(path string, make func() ([]byte, error)) error {
+	b, err := make()
+	if err != nil {
+		return err
+	}
+	mine := path + "." + rand.Text()
+	if err := durable.WriteFile(mine, b, 0o600); err != nil {
+		return fmt.Errorf("write key: %w", err)
+	}
+	err = os.Link(mine, path)
+	if errors.Is(err, fs.ErrExist) {
+		err = nil
+	}
+	// Remove also makes the link durable.
+	if err := errors.Join(err, durable.Remove(mine)); err != nil {
+		return fmt.Errorf("write key: %w", err)
+	}
+	return nil
 }
 
 // SiteOptions of Site. County, CollectorURL and PolicyKeys are required.

@@ -105,7 +105,7 @@ func TestKill(t *testing.T) {
 		}
 		must(t, process.Process.Kill())
 		_ = process.Wait()
-		process, link = serve(t, data, address)
+		process, _ = serve(t, data, address)
 	}
 	<-done
 

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
@@ -24,11 +25,16 @@ import (
 
 const (
 	maxStatement = 16 << 10 // bytes of an enrollment or a check-in
+	// maxReports of one request are decided; the host keeps what follows.
+	maxReports = 1024
 	// A chunk is closed by either of these; one larger report is a chunk of its own.
 	maxChunk      = 32      // reports
-	maxChunkBytes = 1 << 20 // of envelopes
+	maxChunkBytes = 1 << 20 // of envelopes or of bodies, whichever are larger
 	// retryAfter is what a host is told to wait where there is no room, before jitter.
 	retryAfter = 10 * time.Second
+	// offerFor is how long the policy is offered without asking the store again:
+	// a bundle may have 16 MiB, and every check-in asks for its name.
+	offerFor = time.Second
 )
 
 // errToken: the request came with a token that is not ours, or from elsewhere.
@@ -94,6 +100,11 @@ func (g *Ingest) fail(w http.ResponseWriter, r *http.Request, err error) {
 		Problem(w, http.StatusForbidden, string(wire.CodeBadSignature), err.Error())
 	case errors.Is(err, wire.ErrMalformed):
 		Problem(w, http.StatusBadRequest, string(wire.CodeMalformed), err.Error())
+	case errors.Is(err, fs.ErrExist):
+		Problem(w, http.StatusConflict, "old_enrollment",
+			"this host has made a newer statement, of another county or profile: is its clock right?")
+	case errors.Is(err, muster.ErrPending):
+		Problem(w, http.StatusServiceUnavailable, "too_many_pending", err.Error())
 	case errors.Is(err, errToken):
 		Problem(w, http.StatusUnauthorized, "bad_token", err.Error())
 	case r.Context().Err() != nil: // nobody would see an answer
@@ -141,7 +152,7 @@ func (g *Ingest) enroll(w http.ResponseWriter, r *http.Request) {
 		g.fail(w, r, err)
 		return
 	}
-	state, err := g.Store.Enroll(r.Context(), host, approved, g.Now())
+	state, err := g.Store.Enroll(r.Context(), host, approved, e.MadeAt, g.Now())
 	if err != nil {
 		g.fail(w, r, err)
 		return
@@ -161,6 +172,9 @@ func enrolled(e muster.Enrollment, id muster.HostID) (muster.Enrolled, error) {
 	}
 	if _, err := muster.ParseProfile(string(e.Profile)); err != nil {
 		return malformed(err)
+	}
+	if len(e.Agent) > maxText || !sane(e.MadeAt) {
+		return malformed(errors.New("the agent's version is too long, or the time is not one of a clock"))
 	}
 	if e.Platform != muster.Windows && e.Platform != muster.Linux {
 		return malformed(fmt.Errorf("platform %q is not known", e.Platform))
@@ -190,7 +204,7 @@ func (g *Ingest) checkin(w http.ResponseWriter, r *http.Request) {
 	}
 	var p muster.PublishedPolicy
 	if err == nil {
-		p, err = g.Store.Policy(r.Context())
+		p, err = g.published(r.Context())
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		g.fail(w, r, err)
@@ -206,10 +220,25 @@ func etag(p muster.PublishedPolicy) string {
 	return `"` + p.Digest + `"`
 }
 
+// published is the current bundle, as it was at most offerFor ago. All requests
+// share its bytes.
+func (g *Ingest) published(ctx context.Context) (muster.PublishedPolicy, error) {
+	g.offerMu.Lock()
+	defer g.offerMu.Unlock()
+	if age := time.Since(g.offerAt); age < offerFor {
+		return g.offer, nil
+	}
+	p, err := g.Store.Policy(ctx)
+	if err == nil {
+		g.offer, g.offerAt = p, time.Now()
+	}
+	return p, err
+}
+
 // policy serves the current bundle. It needs no verification here: hosts trust
 // the bundle's own signature.
 func (g *Ingest) policy(w http.ResponseWriter, r *http.Request) {
-	p, err := g.Store.Policy(r.Context())
+	p, err := g.published(r.Context())
 	if errors.Is(err, fs.ErrNotExist) {
 		Problem(w, http.StatusNotFound, "no_policy", "no policy is published yet")
 		return
@@ -224,8 +253,8 @@ func (g *Ingest) policy(w http.ResponseWriter, r *http.Request) {
 }
 
 // reports takes a batch and answers one outcome each, in the batch's order.
-// Where the batch breaks off or the store fails midway, what was decided is
-// answered and the rest is left out: the host keeps it.
+// Where the batch breaks off, has more than maxReports or the store fails
+// midway, what was decided is answered and the rest is left out: the host keeps it.
 func (g *Ingest) reports(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength > wire.MaxBatch {
 		g.fail(w, r, wire.ErrTooLarge)
@@ -237,7 +266,8 @@ func (g *Ingest) reports(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var out bytes.Buffer
-	for seq := wire.NewSeqWriter(&out); err == nil; {
+	seq := wire.NewSeqWriter(&out)
+	for n := 0; err == nil && n < maxReports; {
 		var frames []wire.Frame
 		var decided []wire.Outcome
 		frames, err = readChunk(in)
@@ -252,9 +282,13 @@ func (g *Ingest) reports(w http.ResponseWriter, r *http.Request) {
 				err = e
 			}
 		}
+		n += len(decided)
 	}
 	switch {
 	case err == io.EOF || out.Len() > 0:
+		if err == nil { // or a host that is still sending would not hear the answer
+			_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, wire.MaxBatch))
+		}
 		w.Header().Set("Content-Type", wire.TypeSeq)
 		_, _ = w.Write(out.Bytes())
 	case errors.Is(err, errBusy):
@@ -272,7 +306,7 @@ func readChunk(in *wire.SeqReader) (frames []wire.Frame, err error) {
 		if err := in.Read(&f); err != nil {
 			return frames, err
 		}
-		frames, size = append(frames, f), size+int(min(f.Size, wire.MaxEnvelope))
+		frames, size = append(frames, f), size+max(len(f.Body), int(min(f.Size, wire.MaxEnvelope)))
 	}
 	return frames, nil
 }
@@ -382,9 +416,13 @@ type refusal struct {
 	code wire.Code
 }
 
-// note logs a refusal the first time that this host earns it.
+// note logs a refusal the first time that this host earns it. Ids that nobody
+// enrolled count as one host, because anyone can invent them.
 func (g *Ingest) note(r *http.Request, o *wire.Outcome) {
 	key := refusal{o.Host, o.Code}
+	if o.Code == wire.CodeUnknownHost {
+		key.host = ""
+	}
 	if _, seen := g.refused.get(key); seen || o.Code == wire.CodeNeedBase {
 		return
 	}

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/passmuster/muster"
@@ -40,7 +41,7 @@ const NextCheckin = time.Hour
 // Store is what ingest needs of a store. collector/store says what the methods
 // promise.
 type Store interface {
-	Enroll(ctx context.Context, e muster.Enrolled, approved bool, at time.Time) (muster.HostState, error)
+	Enroll(ctx context.Context, e muster.Enrolled, approved bool, madeAt, at time.Time) (muster.HostState, error)
 	Enrolled(ctx context.Context, id muster.HostID) (muster.Enrolled, error)
 	Commit(ctx context.Context, reports []muster.Accepted) ([]muster.Committed, error)
 	Base(ctx context.Context, host muster.HostID, digest muster.Digest) ([]muster.StoredEnvelope, error)
@@ -84,6 +85,10 @@ type Ingest struct {
 	keys    *lru[muster.HostID, *known]
 	bases   *lru[muster.HostID, *base]
 	refused *lru[refusal, struct{}]
+
+	offerMu sync.Mutex
+	offer   muster.PublishedPolicy
+	offerAt time.Time // when it was read
 }
 
 // New makes the handler of the host API. Reports wait until Run runs.

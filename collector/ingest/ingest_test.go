@@ -291,11 +291,10 @@ func (g gate) Commit(ctx context.Context, r []muster.Accepted) ([]muster.Committ
 func TestBusyAndShutdown(t *testing.T) {
 	open := make(chan struct{})
 	l := newLab(t, func(o *ingest.Options) { o.Store, o.MaxBusy = gate{o.Store, open}, 2 })
-	var hosts []*host
 	var bodies [][]byte
 	for i := range 8 {
 		h := newHost(t, uint64(i)).enrolled(l.url)
-		hosts, bodies = append(hosts, h), append(bodies, batch(t, h.next()))
+		bodies = append(bodies, batch(t, h.next()))
 	}
 	codes := make(chan int, len(bodies))
 	var all sync.WaitGroup

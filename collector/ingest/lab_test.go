@@ -88,6 +88,7 @@ type host struct {
 	id     muster.HostID
 	key    *ecdsa.PrivateKey
 	county muster.County
+	said   int64 // statements
 	seq    uint64
 	prev   []byte // the newest envelope
 	report muster.Report
@@ -129,9 +130,17 @@ var words = []string{"running", "stopped", "enabled", "disabled", "unknown", "ss
 
 func (h *host) enroll(url, token string) *http.Response {
 	h.Helper()
-	b, err := wire.SignEnrollment(muster.Enrollment{Hostname: "pc", County: h.county, Profile: muster.Workstation, Platform: muster.Linux, Agent: "1"}, h.key)
+	return send(h, url+"/v1/enroll", token, h.statement())
+}
+
+// statement is what the host says of itself, a second after it last did.
+func (h *host) statement() []byte {
+	h.Helper()
+	h.said++
+	b, err := wire.SignEnrollment(muster.Enrollment{Hostname: "pc", County: h.county, Profile: muster.Workstation, Platform: muster.Linux,
+		Agent: "1", MadeAt: time.Unix(1793700000+h.said, 0)}, h.key)
 	must(h, err)
-	return send(h, url+"/v1/enroll", token, b)
+	return b
 }
 
 func (h *host) enrolled(url string) *host {

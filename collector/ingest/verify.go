@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
+	"time"
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/internal/wire"
@@ -14,11 +16,37 @@ import (
 // maxSeq is the largest number that every database and JSON reader keeps exactly.
 const maxSeq = 1 << 53
 
+// Bounds of what a report brings into tables and pages.
+const (
+	maxVerdicts = 1000
+	maxText     = 255 // bytes of a name, a version or an id
+)
+
+// What a host can store before someone approves it. It keeps the rest itself.
+const (
+	maxWaitingSeq  = 32       // its newest number
+	maxWaitingBody = 64 << 10 // bytes of a report, compressed
+)
+
 // known is what must be known of a host to verify its reports.
 type known struct {
 	key     *ecdsa.PublicKey
 	county  muster.County
 	profile muster.Profile
+	waits   bool // for approval
+}
+
+// takes says why a verified report is not taken from this host, or nil.
+func (k *known) takes(head *muster.Header, body int) error {
+	switch {
+	case head.County != k.county:
+		return refuse(wire.CodeWrongCounty, "enrolled in county %s, reports for %s", k.county, head.County)
+	case head.Profile != k.profile:
+		return refuse(wire.CodeMalformed, "enrolled as %s, reports as %s: enroll again", k.profile, head.Profile)
+	case k.waits && (head.Seq > maxWaitingSeq || body > maxWaitingBody):
+		return refuse(wire.CodePending, "the host waits for approval and keeps this report until then")
+	}
+	return nil
 }
 
 // base is an envelope that the next report may rest on.
@@ -76,7 +104,7 @@ func (g *Ingest) host(ctx context.Context, id muster.HostID) (*known, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stored key of host %s: %w", id, err)
 	}
-	k := &known{key: key, county: e.County, profile: e.Profile}
+	k := &known{key: key, county: e.County, profile: e.Profile, waits: e.State == muster.HostPending}
 	g.keys.put(id, k, 1)
 	return k, nil
 }
@@ -117,10 +145,19 @@ func (g *Ingest) verify(ctx context.Context, f *wire.Frame) (a muster.Accepted, 
 		return a, nil, refuse(wire.CodeMalformed, "the frame names another report than the one inside")
 	case head.Seq > maxSeq:
 		return a, nil, refuse(wire.CodeMalformed, "the number is above %d", uint64(maxSeq))
-	case head.County != h.county:
-		return a, nil, refuse(wire.CodeWrongCounty, "enrolled in county %s, reports for %s", h.county, head.County)
-	case head.Profile != h.profile:
-		return a, nil, refuse(wire.CodeMalformed, "enrolled as %s, reports as %s: enroll again", h.profile, head.Profile)
+	}
+	if err := plain(report); err != nil {
+		return a, nil, err
+	}
+	if err := h.takes(head, len(f.Body)); err != nil {
+		// It may have enrolled again or been approved since it was remembered.
+		g.keys.remove(f.Host)
+		if h, err = g.host(ctx, f.Host); err == nil {
+			err = h.takes(head, len(f.Body))
+		}
+		if err != nil {
+			return a, nil, err
+		}
 	}
 	a = muster.Accepted{Header: *head, Verdicts: report.Verdicts, Envelope: muster.StoredEnvelope{
 		Seq: head.Seq, Digest: wire.EnvelopeDigest(envelope), Base: f.Base, Size: f.Size, Body: f.Body,
@@ -139,6 +176,34 @@ func (g *Ingest) verify(ctx context.Context, f *wire.Frame) (a muster.Accepted, 
 	}
 	return a, envelope, nil
 }
+
+// plain refuses a report that would spoil tables and pages: its texts go into
+// lists of all hosts, its time into JSON.
+func plain(r *wire.Opened) error {
+	head := &r.Header
+	if len(r.Verdicts) > maxVerdicts {
+		return refuse(wire.CodeMalformed, "more than %d verdicts", maxVerdicts)
+	}
+	if !sane(head.CollectedAt) {
+		return refuse(wire.CodeMalformed, "the time %d is not one of a clock", head.CollectedAt.Unix())
+	}
+	if max(len(head.Agent), len(head.PolicyRevision)) > maxText {
+		return refuse(wire.CodeMalformed, "the agent's version or the policy's revision has more than %d bytes", maxText)
+	}
+	for i := range r.Verdicts {
+		v := &r.Verdicts[i]
+		if strings.ContainsFunc(v.Control, func(c rune) bool { return c <= ' ' || c > '~' }) {
+			return refuse(wire.CodeMalformed, "control id %q is not plain ASCII", v.Control)
+		}
+		if len(v.Waiver) > maxText {
+			return refuse(wire.CodeMalformed, "the waiver of %s has more than %d bytes", v.Control, maxText)
+		}
+	}
+	return nil
+}
+
+// sane: a time that JSON and every database can write.
+func sane(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9999 }
 
 // base finds what a frame was compressed against; nil where it is not here.
 func (g *Ingest) base(ctx context.Context, host muster.HostID, d muster.Digest) (*base, error) {
@@ -177,16 +242,19 @@ func OpenStored(host muster.HostID, chain []muster.StoredEnvelope) (envelope []b
 
 // count sums up the verdicts by the severities in force.
 func (g *Ingest) count(verdicts []muster.Verdict) (s muster.Summary, gateFails bool) {
-	findings := make([]muster.Finding, len(verdicts))
+	s.MeetsBaseline = len(verdicts) > 0
 	var waived muster.Waiver
-	for i, v := range verdicts {
-		f := &findings[i]
-		f.Status, f.Severity = v.Status, g.Severity(v.Control)
+	for _, v := range verdicts {
+		f := [1]muster.Finding{{Status: v.Status, Severity: g.Severity(v.Control)}}
 		if v.Waiver != "" {
-			f.Waiver = &waived
-		} else if f.Status == muster.StatusFail && f.Severity.Gates() {
+			f[0].Waiver = &waived
+		} else if v.Status == muster.StatusFail && f[0].Severity.Gates() {
 			gateFails = true
 		}
+		one := muster.Summarize(f[:]) // one by one, so that nothing is allocated
+		s.Pass, s.Fail, s.Unknown = s.Pass+one.Pass, s.Fail+one.Fail, s.Unknown+one.Unknown
+		s.NotApplicable, s.Waived = s.NotApplicable+one.NotApplicable, s.Waived+one.Waived
+		s.MeetsBaseline = s.MeetsBaseline && one.MeetsBaseline
 	}
-	return muster.Summarize(findings), gateFails
+	return s, gateFails
 }

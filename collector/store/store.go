@@ -33,11 +33,13 @@ const MaxPending = 10_000
 type Store interface {
 	Reader
 
-	// Enroll keeps what a host says about itself and returns its state: active
-	// where approved is set, or where it was active with the same county and
-	// profile; else pending. Saying it twice changes nothing more. More
+	// Enroll keeps what a host says about itself, by its clock at madeAt, and
+	// returns its state: active where approved is set, or where it was active
+	// with the same county and profile; else pending. A statement that is not
+	// newer than the one kept can approve and changes nothing else; one that
+	// names another county or profile is an error that is fs.ErrExist. More
 	// than MaxPending waiting hosts are muster.ErrPending.
-	Enroll(ctx context.Context, e muster.Enrolled, approved bool, at time.Time) (muster.HostState, error)
+	Enroll(ctx context.Context, e muster.Enrolled, approved bool, madeAt, at time.Time) (muster.HostState, error)
 	// Approve makes a pending host active and logs who did it. An active host
 	// stays active, and nothing is logged.
 	Approve(ctx context.Context, id muster.HostID, actor string, at time.Time) error

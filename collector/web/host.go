@@ -85,7 +85,7 @@ func (s *server) host(ctx context.Context, r *http.Request) (*view, error) {
 		hostRow:   s.hostRow(h, findings),
 		FirstSeen: moment{h.FirstSeen, s.Now()},
 		Clock:     clockWord(h),
-		Parts:     s.hostParts(findings, evidence),
+		Parts:     s.hostParts(h.Platform, findings, evidence),
 		Events:    s.events(transitions),
 		Earlier:   len(transitions) == transitionsShown,
 		Unread:    unread != nil,
@@ -136,7 +136,7 @@ func clockWord(h muster.HostStanding) string {
 	return "Agrees with the collector's"
 }
 
-func (s *server) hostParts(findings []muster.FindingStanding, evidence map[string]muster.Evidence) []hostPart {
+func (s *server) hostParts(on muster.Platform, findings []muster.FindingStanding, evidence map[string]muster.Evidence) []hostPart {
 	parts := []hostPart{
 		{ID: "first", Heading: "Fix first", Lead: "These keep the computer from meeting the baseline."},
 		{ID: "blind", Heading: "Find out", Lead: "These matter as much, and could not be checked."},
@@ -147,6 +147,7 @@ func (s *server) hostParts(findings []muster.FindingStanding, evidence map[strin
 	}
 	for _, f := range findings {
 		c, e := s.lookup(f.Control), evidence[f.Control]
+		c.Remedy = c.RemedyOn(on)
 		hf := hostFinding{Control: c, Mark: markOf(f.Status, f.Waiver), Waiver: f.Waiver, Since: moment{f.Since, s.Now()}, Evidence: e}
 		if n := len(e.Violations); n > evidenceShown {
 			hf.More = n - evidenceShown

@@ -24,7 +24,7 @@ func BenchmarkStanding(b *testing.B) {
 	for n := range hosts {
 		id := storetest.HostID(n)
 		county := muster.County(fmt.Sprintf("17%03d", n%102))
-		if _, err := s.Enroll(ctx, muster.Enrolled{Host: muster.Host{ID: id, County: county, Profile: muster.Workstation}, PublicKey: []byte("k")}, true, now); err != nil {
+		if _, err := s.Enroll(ctx, muster.Enrolled{Host: muster.Host{ID: id, County: county, Profile: muster.Workstation}, PublicKey: []byte("k")}, true, now, now); err != nil {
 			b.Fatal(err)
 		}
 		r := muster.Accepted{Header: muster.Header{Host: id, Seq: 1}, ReceivedAt: now, Envelope: muster.StoredEnvelope{Seq: 1, Body: []byte{1}}}

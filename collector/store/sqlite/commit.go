@@ -227,6 +227,9 @@ func (b *batch) pack(a *muster.Accepted) error {
 	names := make([]string, len(a.Verdicts))
 	for i := range a.Verdicts {
 		v := &a.Verdicts[i]
+		if strings.Contains(v.Control, "\n") {
+			return fmt.Errorf("control id %q has two lines", v.Control)
+		}
 		names[i], statuses[i] = v.Control, byte(v.Status)
 		if v.Waiver != "" && (v.Status == muster.StatusFail || v.Status == muster.StatusUnknown) {
 			statuses[i] |= waivedBit

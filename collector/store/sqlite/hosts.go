@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/passmuster/muster"
@@ -10,32 +12,56 @@ import (
 )
 
 // Enroll keeps what a host says about itself.
-func (s *Store) Enroll(ctx context.Context, e muster.Enrolled, approved bool, at time.Time) (state muster.HostState, err error) {
+func (s *Store) Enroll(ctx context.Context, e muster.Enrolled, approved bool, madeAt, at time.Time) (state muster.HostState, err error) {
 	err = s.write(ctx, "enroll "+string(e.ID), func(tx *sql.Conn) error {
-		if !approved {
+		var was muster.HostState
+		var county muster.County
+		var profile muster.Profile
+		var since int64
+		err := tx.QueryRowContext(ctx, `SELECT state, county, profile, made_at FROM hosts WHERE id = ?`, e.ID).
+			Scan(&was, &county, &profile, &since)
+		known := err == nil
+		if err != nil && err != sql.ErrNoRows {
+			return err
+		}
+		same := known && county == e.County && profile == e.Profile
+		said := known && unix(madeAt) <= since
+		if said && !same {
+			return errOlder
+		}
+		state = muster.HostPending
+		if approved || same && was == muster.HostActive {
+			state = muster.HostActive
+		}
+		if state == muster.HostPending && was != muster.HostPending {
 			var waiting int
-			err := tx.QueryRowContext(ctx, `SELECT count(*) FROM hosts WHERE state = 'pending' AND id <> ?`, e.ID).Scan(&waiting)
-			if err != nil {
+			if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM hosts WHERE state = 'pending'`).Scan(&waiting); err != nil {
 				return err
 			}
 			if waiting >= store.MaxPending {
 				return muster.ErrPending
 			}
 		}
-		return tx.QueryRowContext(ctx, `
-			INSERT INTO hosts (id, county, hostname, profile, platform, demo, public_key, state, enrolled_at, agent)
-			VALUES (?, ?, ?, ?, ?, ?, ?, iif(?, 'active', 'pending'), ?, ?)
-			ON CONFLICT (id) DO UPDATE SET
-				state = iif(excluded.state = 'active', 'active',
-					iif(county = excluded.county AND profile = excluded.profile, state, 'pending')),
-				county = excluded.county, hostname = excluded.hostname, profile = excluded.profile,
-				platform = excluded.platform, demo = excluded.demo, agent = excluded.agent
-			RETURNING state`,
-			e.ID, e.County, e.Hostname, e.Profile, e.Platform, e.Demo, e.PublicKey, approved, unix(at), e.Agent,
-		).Scan(&state)
+		switch {
+		case said && state == was:
+		case said:
+			_, err = tx.ExecContext(ctx, `UPDATE hosts SET state = ? WHERE id = ?`, state, e.ID)
+		default:
+			_, err = tx.ExecContext(ctx, `
+				INSERT INTO hosts (id, county, hostname, profile, platform, demo, public_key, state, enrolled_at, agent, made_at)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+				ON CONFLICT (id) DO UPDATE SET state = excluded.state, county = excluded.county, hostname = excluded.hostname,
+					profile = excluded.profile, platform = excluded.platform, demo = excluded.demo, agent = excluded.agent,
+					made_at = excluded.made_at`,
+				e.ID, e.County, e.Hostname, e.Profile, e.Platform, e.Demo, e.PublicKey, state, unix(at), e.Agent, unix(madeAt))
+		}
+		return err
 	})
 	return state, err
 }
+
+// errOlder is the fs.ErrExist of Enroll.
+var errOlder = fmt.Errorf("a newer statement of the host %w: an older one moves it nowhere", fs.ErrExist)
 
 // Approve makes a pending host active and logs it.
 func (s *Store) Approve(ctx context.Context, id muster.HostID, actor string, at time.Time) error {

@@ -97,20 +97,28 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	have, err := p.GetDBVersion(ctx)
-	if err != nil {
-		return err
-	}
 	sources := p.ListSources()
-	if newest := sources[len(sources)-1].Version; have > newest {
-		return fmt.Errorf("its schema %d is newer than this program (%d): use the newer release", have, newest)
+	newest := sources[len(sources)-1].Version
+	for before := int64(-1); ; {
+		have, err := p.GetDBVersion(ctx)
+		if err == nil && have > newest {
+			return fmt.Errorf("its schema %d is newer than this program (%d): use the newer release", have, newest)
+		}
+		if err == nil {
+			_, err = p.Up(ctx)
+		}
+		// Where another process migrates at this moment it wins, and there is less to do.
+		if err == nil || have <= before {
+			return err
+		}
+		before = have
 	}
-	_, err = p.Up(ctx)
-	return err
 }
 
 // Close closes the file. Whatever was committed is safe without it.
 func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var errs []error
 	for _, stmt := range s.prepared {
 		errs = append(errs, stmt.Close())
@@ -135,7 +143,10 @@ func (s *Store) write(ctx context.Context, what string, do func(tx *sql.Conn) er
 
 // transact is write for who holds mu.
 func (s *Store) transact(ctx context.Context, what string, do func(tx *sql.Conn) error) error {
-	_, err := s.conn.ExecContext(ctx, `BEGIN IMMEDIATE`)
+	// A client that hangs up ends do. Were it to end a BEGIN or a COMMIT, nobody
+	// could tell whether that had happened, and the connection would be lost.
+	whole := context.WithoutCancel(ctx)
+	_, err := s.conn.ExecContext(whole, `BEGIN IMMEDIATE`)
 	if err != nil {
 		return wrap(what, err)
 	}
@@ -143,11 +154,11 @@ func (s *Store) transact(ctx context.Context, what string, do func(tx *sql.Conn)
 		err = do(s.conn)
 	}
 	if err == nil {
-		_, err = s.conn.ExecContext(ctx, `COMMIT`)
+		_, err = s.conn.ExecContext(whole, `COMMIT`)
 	}
 	if err != nil {
 		// The cause is in err; where SQLite rolled back by itself this is a no-op.
-		_, _ = s.conn.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`)
+		_, _ = s.conn.ExecContext(whole, `ROLLBACK`)
 	}
 	return wrap(what, err)
 }

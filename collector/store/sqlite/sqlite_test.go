@@ -6,6 +6,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,7 +38,7 @@ func TestTwoProcesses(t *testing.T) {
 	defer a.Close()
 	defer b.Close()
 	id, ctx := storetest.HostID(1), context.Background()
-	if _, err := a.Enroll(ctx, muster.Enrolled{Host: muster.Host{ID: id, County: "17031"}, PublicKey: []byte("k")}, false, time.Now()); err != nil {
+	if _, err := a.Enroll(ctx, muster.Enrolled{Host: muster.Host{ID: id, County: "17031"}, PublicKey: []byte("k")}, false, time.Now(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Approve(ctx, id, "console", time.Now()); err != nil {
@@ -60,6 +61,53 @@ func TestTwoProcesses(t *testing.T) {
 	}
 	if tr, err := a.HostTransitions(ctx, id, 99); err != nil || len(tr) != 5 {
 		t.Errorf("%d transitions, want 5: %v", len(tr), err)
+	}
+}
+
+// Several processes start on a new folder at once.
+func TestOpenTogether(t *testing.T) {
+	for range 5 {
+		path := filepath.Join(t.TempDir(), "muster.db")
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				s, err := Open(t.Context(), path, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	}
+}
+
+// Clients hang up at any moment of an enrollment: it is there or it is not, as
+// its error says, and the next write works.
+func TestClientsHangUp(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "muster.db"), nil)
+	defer s.Close()
+	ended := map[bool]int{}
+	for i := range 500 {
+		id := storetest.HostID(i)
+		ctx, cancel := context.WithCancel(t.Context())
+		timer := time.AfterFunc(time.Duration(i)*time.Microsecond, cancel)
+		_, err := s.Enroll(ctx, muster.Enrolled{Host: muster.Host{ID: id}, PublicKey: []byte("k")}, true, time.Now(), time.Now())
+		timer.Stop()
+		cancel()
+		if _, there := s.Enrolled(t.Context(), id); (err == nil) != (there == nil) {
+			t.Fatalf("enrollment %d: %v, but read: %v", i, err, there)
+		}
+		ended[err == nil]++
+		if err := s.Log(t.Context(), muster.LogEntry{Action: "login"}); err != nil {
+			t.Fatalf("after enrollment %d: %v", i, err)
+		}
+	}
+	if ended[false] == 0 {
+		t.Error("nobody hung up in time")
 	}
 }
 
@@ -99,7 +147,7 @@ func TestFull(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "muster.db"), nil)
 	defer s.Close()
 	ctx, id := t.Context(), storetest.HostID(1)
-	if _, err := s.Enroll(ctx, muster.Enrolled{Host: muster.Host{ID: id}, PublicKey: []byte("k")}, true, time.Now()); err != nil {
+	if _, err := s.Enroll(ctx, muster.Enrolled{Host: muster.Host{ID: id}, PublicKey: []byte("k")}, true, time.Now(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.conn.ExecContext(ctx, `PRAGMA max_page_count = 64`); err != nil {

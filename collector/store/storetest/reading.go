@@ -12,7 +12,7 @@ func stale(t *testing.T, f *fixture) {
 	ws, ems := f.enroll(1, "17031", muster.Workstation, true), f.enroll(2, "17031", muster.EMS, true)
 	silent := f.enroll(3, "17031", muster.Workstation, true)
 	f.commit(muster.OutcomeStored, f.report(ws, 1, pass), f.report(ems, 1, pass))
-	f.now = f.now.Add(muster.StaleAfterWorkstation)
+	f.now = f.now.Add(muster.WorkstationStaleAfter)
 	if q := get[[]muster.HostStanding](t)(f.Quiet(f.ctx, 9)); len(q) != 0 {
 		t.Errorf("on the last good day %d are stale", len(q))
 	}
@@ -27,7 +27,7 @@ func stale(t *testing.T, f *fixture) {
 	if k := get[[]muster.ControlStanding](t)(f.Controls(f.ctx)); len(k) != 1 || k[0].Pass != 1 {
 		t.Errorf("controls count hosts that are not stale: %+v", k)
 	}
-	f.now = f.now.Add(muster.StaleAfterEMS)
+	f.now = f.now.Add(muster.EMSStaleAfter)
 	q := get[[]muster.HostStanding](t)(f.Quiet(f.ctx, 9))
 	if len(q) != 3 || !slices.ContainsFunc(q, func(h muster.HostStanding) bool { return h.ID == silent && h.Stale }) {
 		t.Errorf("quiet: %+v", q)

@@ -20,10 +20,10 @@ import (
 // closes it.
 func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store) {
 	for name, test := range map[string]func(*testing.T, *fixture){
-		"EnrollAndApprove": enrollAndApprove, "PendingIsShownNowhere": pendingIsShownNowhere,
+		"EnrollAndApprove": enrollAndApprove, "Statements": statements, "PendingIsShownNowhere": pendingIsShownNowhere,
 		"FirstReport": firstReport, "OnlyWhatDiffers": onlyWhatDiffers, "RemovedControl": removedControl,
 		"Duplicate": duplicate, "Conflict": conflict, "BrokenChain": brokenChain, "LateReport": lateReport,
-		"OneTransaction": oneTransaction, "Chains": chains, "Stale": stale, "Standing": standing,
+		"OneTransaction": oneTransaction, "Chains": chains, "Stale": stale, "Standing": standing, "Counting": counting,
 		"Lists": lists, "Policies": policies, "AuditLog": auditLog, "Concurrent": concurrent,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -55,7 +55,7 @@ func (f *fixture) enroll(n int, county muster.County, profile muster.Profile, ap
 	state, err := f.Enroll(f.ctx, muster.Enrolled{
 		Host:      muster.Host{ID: id, Hostname: fmt.Sprint("pc", n), County: county, Profile: profile, Platform: muster.Linux},
 		PublicKey: []byte("key of " + id), Agent: "1",
-	}, approved, f.now)
+	}, approved, f.now, f.now)
 	must(f.T, err)
 	if want := map[bool]muster.HostState{true: muster.HostActive, false: muster.HostPending}[approved]; state != want {
 		f.Fatalf("state is %s, want %s", state, want)
@@ -140,16 +140,6 @@ func enrollAndApprove(t *testing.T, f *fixture) {
 	if log := get[[]muster.LogEntry](t)(f.AuditLog(f.ctx, 9)); len(log) != 1 || log[0].Action != "approve" || log[0].Object != string(id) {
 		t.Errorf("approved twice, logged %+v", log)
 	}
-	again := func(county muster.County) muster.HostState {
-		e.County = county
-		return get[muster.HostState](t)(f.Enroll(f.ctx, e, false, f.now))
-	}
-	if s := again("17031"); s != muster.HostActive {
-		t.Errorf("an approved host that enrolls again is %s", s)
-	}
-	if s := again("17043"); s != muster.HostPending {
-		t.Errorf("a host that moved to another county is %s", s)
-	}
 	for _, err := range []error{
 		f.Approve(f.ctx, HostID(9), "ciso", f.now),
 		second(f.Enrolled(f.ctx, HostID(9))), second(f.Host(f.ctx, HostID(9))),
@@ -160,6 +150,49 @@ func enrollAndApprove(t *testing.T, f *fixture) {
 			t.Errorf("error is %v, want one that is fs.ErrNotExist", err)
 		}
 	}
+}
+
+// statements: the newest one counts, whatever comes after it.
+func statements(t *testing.T, f *fixture) {
+	id, first := f.enroll(1, "17031", muster.Workstation, true), f.now
+	f.commit(muster.OutcomeStored, f.report(id, 1, pass))
+	e := get[muster.Enrolled](t)(f.Enrolled(f.ctx, id))
+	say := func(e muster.Enrolled, madeAt time.Time, approved bool, want muster.HostState) {
+		t.Helper()
+		if s := get[muster.HostState](t)(f.Enroll(f.ctx, e, approved, madeAt, f.now)); s != want {
+			t.Errorf("the host is %s, want %s", s, want)
+		}
+	}
+	refused := func(e muster.Enrolled, madeAt time.Time) {
+		t.Helper()
+		for _, approved := range []bool{false, true} {
+			if s, err := f.Enroll(f.ctx, e, approved, madeAt, f.now); !errors.Is(err, fs.ErrExist) {
+				t.Errorf("an old statement makes the host %s: %v", s, err)
+			}
+		}
+		if h := get[muster.HostStanding](t)(f.Host(f.ctx, id)); h.County != "17031" || h.Profile != muster.Workstation {
+			t.Errorf("an old statement moved the host: %+v", h)
+		}
+	}
+	before := get[muster.HostStanding](t)(f.Host(f.ctx, id))
+	e.Hostname, e.Agent = "an older name", "0"
+	say(e, first, false, muster.HostActive)
+	say(e, first.Add(-time.Hour), false, muster.HostActive)
+	if h := get[muster.HostStanding](t)(f.Host(f.ctx, id)); h != before {
+		t.Errorf("said twice:\n got %+v\nwant %+v", h, before)
+	}
+	moved, ems := e, e
+	moved.County, ems.Profile = "17043", muster.EMS
+	refused(moved, first)
+	refused(moved, first.Add(-time.Hour))
+	refused(ems, first)
+
+	say(e, first.Add(time.Second), false, muster.HostActive)
+	say(moved, first.Add(2*time.Second), false, muster.HostPending)
+	say(moved, first, false, muster.HostPending)
+	say(moved, first, true, muster.HostActive)
+	moved.Profile = muster.EMS
+	say(moved, first.Add(3*time.Second), false, muster.HostPending)
 }
 
 func second[T any](_ T, err error) error { return err }
