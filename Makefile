@@ -40,7 +40,7 @@ lint: ## formatting, vet for Linux and Windows, staticcheck, Rego
 	$(GO) vet ./...
 	GOOS=windows $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
-	GOOS=windows $(GO) run $(STATICCHECK) ./agent/facts/... ./internal/durable ./agent/state
+	$(GO) run -exec 'env GOOS=windows' $(STATICCHECK) ./agent/facts/... ./internal/durable ./agent/state
 	$(GO) run ./cmd/muster policy lint policies
 
 race: ## the concurrent parts under the race detector
@@ -58,7 +58,8 @@ fuzz: ## every fuzz test for FUZZTIME each
 	done
 
 golden: ## rewrite the golden files, then look at the difference
-	$(GO) test ./policies ./internal/wire -update
+	$(GO) test ./policies ./internal/wire ./cmd/muster/internal/output -update
+	$(GO) test -run ReadmeTables . -update
 
 shots: build ## screenshots of every page of a running demo into .demo/shots (needs chromium)
 	$(GO) run ./internal/demo -bin bin -once -shots .demo/shots

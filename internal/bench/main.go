@@ -48,6 +48,9 @@ func run(ctx context.Context, w io.Writer, bin string, runs int) error {
 	if err := audits(ctx, w, bin, dir, site, runs); err != nil {
 		return err
 	}
+	if err := sizes(ctx, w); err != nil {
+		return err
+	}
 	return goBenches(ctx, w)
 }
 
@@ -91,9 +94,9 @@ func row[T cmp.Ordered](w io.Writer, what string, v []T, target string) {
 
 // benches are the Go benchmarks whose lines belong in the report.
 var benches = []struct{ pkg, pattern string }{
-	{"./internal/wire", "Wire"},
-	{"./collector/ingest", "Ingest"},
+	{"./internal/wire", "."},
 	{"./agent/eval", "."},
+	{"./collector/ingest", "."},
 }
 
 var benchLine = regexp.MustCompile(`^Benchmark\S+\s`)
