@@ -24,7 +24,7 @@ func (b *Bundle) WithLists(jsonBytes []byte) (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(slices.Collect(maps.Keys(over)), b.reads) {
+	if len(over) > 0 && !slices.ContainsFunc(slices.Collect(maps.Keys(over)), b.reads) {
 		return nil, fmt.Errorf("read lists: the file names none of the lists that this policy reads: %s", strings.Join(b.listNames(), ", "))
 	}
 	laid := *b

@@ -214,14 +214,19 @@ func TestOwnProcess(t *testing.T) {
 }
 
 func TestMountsHere(t *testing.T) {
-	rows := mustGather(t, host{}.mounts())
-	r := rowWith(rows, muster.Row{"path": "/"})
-	var st unix.Statfs_t
-	if err := unix.Statfs("/", &st); err != nil {
-		t.Fatal(err)
+	compared := 0
+	for _, r := range mustGather(t, host{}.mounts()) {
+		var st unix.Statfs_t
+		if r["blocks"] == "" || unix.Statfs(r["path"], &st) != nil {
+			continue // a network mount, which is not asked, or one behind a closed folder
+		}
+		compared++
+		if r["blocks"] != strconv.FormatUint(st.Blocks, 10) || r["blocks_size"] != strconv.FormatInt(st.Bsize, 10) {
+			t.Errorf("%v, want %+v", r, st)
+		}
 	}
-	if r == nil || r["blocks"] != strconv.FormatUint(st.Blocks, 10) || r["blocks_size"] != strconv.FormatInt(st.Bsize, 10) {
-		t.Errorf("root is %v, want %+v", r, st)
+	if compared == 0 {
+		t.Error("no mount has a size")
 	}
 }
 
