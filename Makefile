@@ -43,7 +43,7 @@ lint: ## formatting, vet for Linux and Windows, staticcheck, Rego
 	$(GO) run -exec 'env GOOS=windows' $(STATICCHECK) ./agent/facts/... ./internal/durable ./agent/state
 	$(GO) run ./cmd/muster policy lint policies
 
-race: ## the concurrent parts under the race detector
+race: test-packages ## the concurrent parts under the race detector
 	$(GO) test -race $(RACE)
 
 bench: build ## times and sizes, with their targets
