@@ -195,6 +195,30 @@ func TestEmptiedOutboxKeepsItsChain(t *testing.T) {
 	}
 }
 
+// With every report receipted, damage to base.report must not start the numbers
+// again: the collector would take the host for a clone.
+func TestDamagedBaseKeepsTheNumbers(t *testing.T) {
+	dir, receipts, h, collector := t.TempDir(), t.TempDir(), mustHost(t), mustHost(t)
+	o := mustOpen(t, dir)
+	seq := mustAppend(t, o, h.build(muster.StatusPass))
+	b, err := wire.SignReceipt(h.receipt(mustRead(t, o, seq), seq), collector.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(receipts, "00000001.receipt"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if applied, err := o.ApplyReceipts(receipts, h.id, []*ecdsa.PublicKey{&collector.key.PublicKey}); applied != 1 || err != nil {
+		t.Fatalf("%d, %v", applied, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, baseName), []byte("junk"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if next := mustAppend(t, mustOpen(t, dir), h.build(muster.StatusPass)); next != seq+1 {
+		t.Errorf("the next report is number %d, want %d", next, seq+1)
+	}
+}
+
 func TestDamagedFilesAreSetAsideAndDeclared(t *testing.T) {
 	dir, h := t.TempDir(), mustHost(t)
 	o := mustOpen(t, dir)

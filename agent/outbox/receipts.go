@@ -57,6 +57,12 @@ func (o *Outbox) ApplyReceipts(dir string, host muster.HostID, keys []*ecdsa.Pub
 			problems = append(problems, err)
 		}
 	}
+	if applied > 0 {
+		// The numbers must not hang on base.report alone.
+		if err := o.writeChain(o.chain); err != nil {
+			problems = append(problems, err)
+		}
+	}
 	if more := len(problems) - maxProblems; more > 0 {
 		problems = append(problems[:maxProblems], fmt.Errorf("%d more problems with receipts", more))
 	}
