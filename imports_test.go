@@ -29,6 +29,7 @@ var owners = map[string][]string{
 	"github.com/jackc/pgx":                {"collector/store/postgres"},
 	"os/exec":                             {"agent/facts/osquery", "internal/demo", "internal/bench"},
 	"github.com/schollz/progressbar":      {"cmd"},
+	"github.com/spf13/cobra":              {"cmd", "internal/cli"},
 	"github.com/chromedp/chromedp":        {"collector/web/internal"},
 	"github.com/prometheus/client_golang": {"collector"},
 }

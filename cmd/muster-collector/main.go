@@ -3,48 +3,30 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/collector"
-)
-
-// Exit codes.
-const (
-	exitOK    = 0
-	exitError = 1
-	exitUsage = 2
+	"github.com/passmuster/muster/internal/cli"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	root := newRootCommand()
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return exitOK
-	}
-	fmt.Fprintf(stderr, "muster-collector: error: %v\n", err)
+	return cli.Run(newRootCommand(), args, stdout, stderr, judge)
+}
+
+func judge(err error) cli.Outcome {
 	var u *usageError
 	if errors.As(err, &u) {
-		fmt.Fprintf(stderr, "muster-collector: hint: %s --help shows how to use it\n", u.path)
-		return exitUsage
+		return cli.Outcome{Code: cli.Usage, Err: err, Hint: u.path + " --help shows how to use it"}
 	}
-	return exitError
+	return cli.Outcome{Code: cli.Failed, Err: err}
 }
 
 // usageError is a wrong command line.

@@ -12,10 +12,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,35 +22,20 @@ import (
 	"github.com/passmuster/muster/agent/outbox"
 	"github.com/passmuster/muster/agent/state"
 	"github.com/passmuster/muster/agent/uplink"
-)
-
-// Exit codes.
-const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
+	"github.com/passmuster/muster/internal/cli"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	root := newRootCommand()
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return exitOK
-	}
-	fmt.Fprintf(stderr, "muster-uplink: error: %v\n", err)
+	return cli.Run(newRootCommand(), args, stdout, stderr, judge)
+}
+
+func judge(err error) cli.Outcome {
 	if e := (*usageError)(nil); errors.As(err, &e) {
-		fmt.Fprintf(stderr, "muster-uplink: hint: %s\n", e.hint)
-		return exitUsage
+		return cli.Outcome{Code: cli.Usage, Err: err, Hint: e.hint}
 	}
-	fmt.Fprintln(stderr, "muster-uplink: hint: nothing is lost: reports stay in the outbox until the collector has receipted them")
-	return exitFailed
+	return cli.Outcome{Code: cli.Failed, Err: err, Hint: "nothing is lost: reports stay in the outbox until the collector has receipted them"}
 }
 
 // usageError is a wrong command line or configuration.

@@ -22,6 +22,7 @@ import (
 	"github.com/passmuster/muster/agent/state"
 	"github.com/passmuster/muster/agent/uplink"
 	"github.com/passmuster/muster/agent/uplink/uplinktest"
+	"github.com/passmuster/muster/internal/cli"
 	"github.com/passmuster/muster/internal/wire"
 )
 
@@ -256,7 +257,7 @@ func TestWrongUse(t *testing.T) {
 		args := append([]string{"--state", l.folder.Dir(), "--site", l.site, "--once"}, c.args...)
 		var stdout, stderr bytes.Buffer
 		code := run(args, &stdout, &stderr)
-		if code != exitUsage || !strings.Contains(stderr.String(), c.says) ||
+		if code != cli.Usage || !strings.Contains(stderr.String(), c.says) ||
 			!strings.HasPrefix(stderr.String(), "muster-uplink: error: ") || !strings.Contains(stderr.String(), "\nmuster-uplink: hint: ") {
 			t.Errorf("%v: exit code %d\n%s", c.args, code, stderr.String())
 		}
@@ -280,7 +281,7 @@ func TestUnreachedCollector(t *testing.T) {
 	}
 	var stdout, stderr bytes.Buffer
 	code := run([]string{"--state", l.folder.Dir(), "--site", l.site, "--once"}, &stdout, &stderr)
-	if code != exitFailed || !strings.Contains(stderr.String(), "nothing is lost") || l.waiting() != 1 {
+	if code != cli.Failed || !strings.Contains(stderr.String(), "nothing is lost") || l.waiting() != 1 {
 		t.Errorf("exit code %d, %d wait\n%s", code, l.waiting(), stderr.String())
 	}
 }
@@ -288,7 +289,7 @@ func TestUnreachedCollector(t *testing.T) {
 func TestHelpAndVersion(t *testing.T) {
 	for arg, want := range map[string]string{"--help": "Exit codes:", "--version": fmt.Sprintf("muster-uplink %s\n", muster.Version)} {
 		var stdout, stderr bytes.Buffer
-		if code := run([]string{arg}, &stdout, &stderr); code != exitOK || !strings.Contains(stdout.String(), want) {
+		if code := run([]string{arg}, &stdout, &stderr); code != cli.OK || !strings.Contains(stdout.String(), want) {
 			t.Errorf("%s: exit code %d\n%s%s", arg, code, stdout.String(), stderr.String())
 		}
 	}

@@ -11,40 +11,30 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/agent"
+	"github.com/passmuster/muster/internal/cli"
 )
 
 // Exit codes. Those of audit are a promise (see its help).
 const (
-	exitMeets   = 0
-	exitFail    = 1
-	exitUsage   = 2
+	exitFail    = cli.Failed
+	exitUsage   = cli.Usage
 	exitUnknown = 3
 	exitNoAudit = 4
-	exitStopped = 130 // by a signal, as a shell says it
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	defer context.AfterFunc(ctx, stop)() // what does not heed the first signal ends at the second
-	root := newRootCommand()
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return exitMeets
-	}
+	return cli.Run(newRootCommand(), args, stdout, stderr, judge)
+}
+
+func judge(err error) cli.Outcome {
 	var e *exitError
 	if !errors.As(err, &e) {
 		e = &exitError{code: exitFail, err: err}
@@ -52,18 +42,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 			e.code = exitUsage
 		}
 	}
-	if e.err == nil {
-		return e.code
-	}
-	if ctx.Err() != nil {
-		fmt.Fprintln(stderr, "muster: error: stopped before it was done")
-		return exitStopped
-	}
-	fmt.Fprintf(stderr, "muster: error: %v\n", e.err)
-	if h := hint(e); h != "" {
-		fmt.Fprintf(stderr, "muster: hint: %s\n", h)
-	}
-	return e.code
+	return cli.Outcome{Code: e.code, Err: e.err, Hint: hint(e)}
 }
 
 // hint is the next step after an error; "" where there is none to tell.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"github.com/passmuster/muster/internal/cli"
 	"io"
 	"os"
 	"os/signal"
@@ -81,7 +82,7 @@ func TestInterrupt(t *testing.T) {
 	for {
 		select {
 		case got := <-code:
-			if got != exitStopped || stdout.Len() > 0 || stderr.String() != "muster: error: stopped before it was done\n" {
+			if got != cli.Stopped || stdout.Len() > 0 || stderr.String() != "muster: error: stopped before it was done\n" {
 				t.Errorf("exit code %d, stdout %q, stderr %q", got, &stdout, &stderr)
 			}
 			return
