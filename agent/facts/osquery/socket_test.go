@@ -23,6 +23,7 @@ import (
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/agent/facts"
 	"github.com/passmuster/muster/agent/facts/osquery"
+	"github.com/passmuster/muster/agent/facts/osquery/osquerytest"
 )
 
 // recorded is an engine over a host of testdata, as osqueryd would answer.
@@ -64,73 +65,6 @@ func recorded(tb testing.TB) facts.Engine {
 	return e
 }
 
-// manager is the server's side of osquery's protocol.
-type manager struct {
-	gen.ExtensionManager
-	query func(sql string) (*gen.ExtensionResponse, error)
-}
-
-func (manager) Ping(context.Context) (*gen.ExtensionStatus, error) {
-	return &gen.ExtensionStatus{Message: "OK"}, nil
-}
-
-func (m manager) Query(_ context.Context, sql string) (*gen.ExtensionResponse, error) {
-	return m.query(sql)
-}
-
-func answer(rows ...map[string]string) *gen.ExtensionResponse {
-	return &gen.ExtensionResponse{Status: &gen.ExtensionStatus{Message: "OK"}, Response: rows}
-}
-
-// fromEngine answers as osqueryd does: an SQL error is a status of code 1.
-func fromEngine(e facts.Engine) func(string) (*gen.ExtensionResponse, error) {
-	return func(sql string) (*gen.ExtensionResponse, error) {
-		rows, err := e.Query(context.Background(), sql, 1<<20)
-		if err != nil {
-			message, _, _ := strings.Cut(err.Error(), ": "+facts.ErrUnavailable.Error())
-			return &gen.ExtensionResponse{Status: &gen.ExtensionStatus{Code: 1, Message: message}}, nil
-		}
-		var list []map[string]string
-		for _, r := range rows {
-			list = append(list, r)
-		}
-		return answer(list...), nil
-	}
-}
-
-// socketPath is a short path in a folder that is ours alone.
-func socketPath(tb testing.TB) string {
-	tb.Helper()
-	dir, err := os.MkdirTemp("", "osq")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { os.RemoveAll(dir) })
-	return filepath.Join(dir, "osquery.em")
-}
-
-// serve runs osquery's own Thrift server on a socket until the test ends.
-func serve(tb testing.TB, socket string, query func(string) (*gen.ExtensionResponse, error)) {
-	tb.Helper()
-	listener, err := transport.OpenServer(socket, time.Minute)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := listener.Listen(); err != nil {
-		tb.Fatal(err)
-	}
-	server := thrift.NewTSimpleServer2(gen.NewExtensionManagerProcessor(manager{query: query}), listener)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		server.AcceptLoop() //nolint:errcheck // ends with the listener
-	}()
-	tb.Cleanup(func() {
-		listener.Close()
-		<-done
-	})
-}
-
 func mustDial(tb testing.TB, socket string) *osquery.Engine {
 	tb.Helper()
 	e, err := osquery.Dial(context.Background(), socket)
@@ -150,8 +84,8 @@ func ask(e facts.Engine, timeout time.Duration, statement string, limit int) ([]
 func TestQueryAnswersAsTheDaemonDoes(t *testing.T) {
 	live := recorded(t)
 	defer live.Close()
-	socket := socketPath(t)
-	serve(t, socket, fromEngine(live))
+	socket := osquerytest.Socket(t)
+	osquerytest.Serve(t, socket, osquerytest.FromEngine(live))
 	e := mustDial(t, socket)
 	for _, statement := range []string{
 		"SELECT name, version FROM os_version;",
@@ -200,13 +134,13 @@ func TestHas(t *testing.T) {
 }
 
 func TestQuerySurvivesABusyDaemon(t *testing.T) {
-	socket := socketPath(t)
+	socket := osquerytest.Socket(t)
 	release := make(chan struct{})
-	serve(t, socket, func(sql string) (*gen.ExtensionResponse, error) {
+	osquerytest.Serve(t, socket, func(sql string) (*gen.ExtensionResponse, error) {
 		if strings.Contains(sql, "slow") {
 			<-release
 		}
-		return answer(map[string]string{"a": "\xff1"}), nil
+		return osquerytest.Answer(map[string]string{"a": "\xff1"}), nil
 	})
 	defer close(release)
 	e := mustDial(t, socket)
@@ -237,7 +171,7 @@ func raw(tb testing.TB, socket string, speak func(net.Conn)) {
 			conf := &thrift.TConfiguration{}
 			protocol := thrift.NewTBinaryProtocolConf(thrift.NewTSocketFromConnConf(c, conf), conf)
 			if first {
-				gen.NewExtensionManagerProcessor(manager{}).Process(context.Background(), protocol, protocol) //nolint:errcheck // the client judges
+				osquerytest.Processor(nil).Process(context.Background(), protocol, protocol) //nolint:errcheck // the client judges
 			}
 			speak(c)
 			c.Close()
@@ -270,7 +204,7 @@ func TestQueryWithABrokenDaemon(t *testing.T) {
 		"wrong sequence":       {reply(9, "\x0c\x00\x00\x00\x00"), facts.ErrEngineLost},
 	} {
 		t.Run(name, func(t *testing.T) {
-			socket := socketPath(t)
+			socket := osquerytest.Socket(t)
 			raw(t, socket, func(conn net.Conn) {
 				conn.Read(make([]byte, 1000)) //nolint:errcheck // the question does not matter
 				conn.Write([]byte(c.bytes))   //nolint:errcheck // the client judges
@@ -284,7 +218,7 @@ func TestQueryWithABrokenDaemon(t *testing.T) {
 }
 
 func TestQueryHangs(t *testing.T) {
-	socket := socketPath(t)
+	socket := osquerytest.Socket(t)
 	release := make(chan struct{})
 	raw(t, socket, func(net.Conn) { <-release })
 	defer close(release)
@@ -298,10 +232,10 @@ func TestQueryHangs(t *testing.T) {
 }
 
 func TestQueryTooLarge(t *testing.T) {
-	socket := socketPath(t)
+	socket := osquerytest.Socket(t)
 	row := map[string]string{"a": strings.Repeat("x", 1<<19)}
-	serve(t, socket, func(string) (*gen.ExtensionResponse, error) {
-		return answer(slices.Repeat([]map[string]string{row}, 150)...), nil
+	osquerytest.Serve(t, socket, func(string) (*gen.ExtensionResponse, error) {
+		return osquerytest.Answer(slices.Repeat([]map[string]string{row}, 150)...), nil
 	})
 	e := mustDial(t, socket)
 	if _, err := ask(e, time.Minute, "SELECT 1", 1000); err == nil || !strings.Contains(err.Error(), "narrow the statement") {
@@ -310,7 +244,7 @@ func TestQueryTooLarge(t *testing.T) {
 }
 
 func TestDialErrors(t *testing.T) {
-	socket := socketPath(t)
+	socket := osquerytest.Socket(t)
 	dial := func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -378,9 +312,9 @@ func daemon(socket string) int {
 		return 1
 	}
 	query := func(string) (*gen.ExtensionResponse, error) {
-		return answer(map[string]string{"args": strings.Join(os.Args[1:], " ")}), nil
+		return osquerytest.Answer(map[string]string{"args": strings.Join(os.Args[1:], " ")}), nil
 	}
-	thrift.NewTSimpleServer2(gen.NewExtensionManagerProcessor(manager{query: query}), listener).Serve() //nolint:errcheck // killed
+	thrift.NewTSimpleServer2(osquerytest.Processor(query), listener).Serve() //nolint:errcheck // killed
 	return 0
 }
 
@@ -390,7 +324,7 @@ func TestStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := func(t *testing.T, name string, timeout time.Duration) (*osquery.Engine, string, error) {
-		dir := filepath.Dir(socketPath(t))
+		dir := filepath.Dir(osquerytest.Socket(t))
 		binary := filepath.Join(dir, name)
 		if err := os.Symlink(self, binary); err != nil {
 			t.Fatal(err)
@@ -434,7 +368,7 @@ func TestStart(t *testing.T) {
 		}
 	})
 	t.Run("writable by others", func(t *testing.T) {
-		dir := filepath.Dir(socketPath(t))
+		dir := filepath.Dir(osquerytest.Socket(t))
 		binary := filepath.Join(dir, "osqueryd")
 		if err := os.WriteFile(binary, nil, 0o700); err != nil {
 			t.Fatal(err)
