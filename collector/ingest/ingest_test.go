@@ -347,13 +347,19 @@ func (p poison) Commit(ctx context.Context, list []muster.Accepted) ([]muster.Co
 func TestOnePoisonedHostKeepsNobodyOut(t *testing.T) {
 	var bad muster.HostID
 	l := newLab(t, func(o *ingest.Options) { o.Store = poison{o.Store, &bad} })
-	var all sync.WaitGroup
-	for i := range 16 {
+	bodies := make([][]byte, 16)
+	for i := range bodies {
 		h := newHost(t, uint64(i)).enrolled(l.url)
-		body := batch(t, h.next())
+		if i == 3 {
+			bad = h.id // before the first report, for Commit reads it
+		}
+		bodies[i] = batch(t, h.next())
+	}
+	var all sync.WaitGroup
+	for i, body := range bodies {
 		want := http.StatusOK
 		if i == 3 {
-			bad, want = h.id, http.StatusServiceUnavailable
+			want = http.StatusServiceUnavailable
 		}
 		all.Go(func() {
 			r, err := http.Post(l.url+"/v1/reports", wire.TypeSeq, bytes.NewReader(body))
