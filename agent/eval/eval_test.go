@@ -40,7 +40,7 @@ const oneFact = "#   facts: [a]\n"
 func mustBundle(tb testing.TB, lists string, controls ...string) *bundle.Bundle {
 	tb.Helper()
 	fsys := fstest.MapFS{
-		"facts/data.yaml":     {Data: []byte("{a: {linux: SELECT 1}, b: {linux: SELECT 1}, c: {linux: SELECT 1}, w: {windows: SELECT 1}}")},
+		"facts/t/data.yaml":     {Data: []byte("{a: {linux: SELECT 1}, b: {linux: SELECT 1}, c: {linux: SELECT 1}, w: {windows: SELECT 1}}")},
 		"freshness/data.yaml": {Data: []byte("{fresh: 45}")},
 		"lists/data.yaml":     {Data: []byte(lists)},
 		"waivers/data.yaml": {Data: []byte(`[

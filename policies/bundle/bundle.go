@@ -7,7 +7,7 @@
 //	controls.json           the catalogue, made from the annotations
 //	controls/*.rego         package muster.controls.<id>, one control each
 //	lib/*.rego              helpers
-//	facts/data.yaml         name: {windows: SQL, linux: SQL}
+//	facts/<area>/data.yaml  name: {windows: SQL, linux: SQL}
 //	lists/data.yaml         name: {dated, source, value}
 //	freshness/data.yaml     name: days that a list stays fresh; 0 means for ever
 //	waivers/data.yaml       a list of muster.Waiver
@@ -52,8 +52,9 @@ type Bundle struct {
 	// Modules is the Rego source by file name, tests left out.
 	Modules map[string][]byte
 
-	data      map[string]any // of the data files, lists and facts left out
-	freshness map[string]int // list name to days; absent or 0 means no limit
+	data      map[string]any    // of the data files, lists and facts left out
+	freshness map[string]int    // list name to days; absent or 0 means no limit
+	areas     map[string]string // fact name to the folder in facts that has it
 }
 
 // List is dated data that controls read as data.lists.<name>.

@@ -198,7 +198,7 @@ func TestOpenRefuses(t *testing.T) {
 		"no key":          {signed, bundle.OpenOptions{}, "not trusted", bundle.ErrUntrusted},
 		"signed by other": {signed, bundle.OpenOptions{Keys: [][]byte{other}, Unsigned: true}, "not trusted", bundle.ErrUntrusted},
 		"changed rego":    {change(func(f map[string][]byte) { f["lib/lib.rego"] = append(f["lib/lib.rego"], '\n') }), trust, "changed after it was signed", nil},
-		"changed sql":     {change(func(f map[string][]byte) { f["facts/data.yaml"] = []byte("{}") }), trust, "changed after it was signed", nil},
+		"changed sql":     {change(func(f map[string][]byte) { f["facts/network/data.yaml"] = []byte("{}") }), trust, "changed after it was signed", nil},
 		"changed manifest": {change(func(f map[string][]byte) {
 			f[".manifest"] = bytes.Replace(f[".manifest"], []byte(`"version":7`), []byte(`"version":8`), 1)
 		}), trust, "changed after it was signed", nil},
@@ -218,18 +218,19 @@ func TestOpenRefuses(t *testing.T) {
 		"link":           {mustPack(t, nil, &tar.Header{Name: "x.rego", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}), anyone, "no plain file", nil},
 		"twice":          {mustPack(t, map[string][]byte{"a": nil}, &tar.Header{Name: "a"}), anyone, "twice", nil},
 		"bomb":           {mustPack(t, nil, &tar.Header{Name: "a", Size: bundle.MaxBytes + 1}), anyone, "unpacks to more than", nil},
-		"fact name":      {source("facts/data.yaml", `{"a b": {linux: SELECT 1}}`), anyone, "no name for a fact", nil},
-		"platform":       {source("facts/data.yaml", `{a: {macos: SELECT 1}}`), anyone, "use windows or linux", nil},
-		"empty sql":      {source("facts/data.yaml", `{a: {linux: " "}}`), anyone, "is empty", nil},
-		"sql shape":      {source("facts/data.yaml", `{a: SELECT 1}`), anyone, "read facts", nil},
-		"fact unknown":   {source("facts/data.yaml", `{a: {linux: SELECT 1}}`), anyone, "which the bundle does not have", nil},
+		"fact name":      {source("facts/t/data.yaml", `{"a b": {linux: SELECT 1}}`), anyone, "no name for a fact", nil},
+		"platform":       {source("facts/t/data.yaml", `{a: {macos: SELECT 1}}`), anyone, "use windows or linux", nil},
+		"empty sql":      {source("facts/t/data.yaml", `{a: {linux: " "}}`), anyone, "is empty", nil},
+		"sql shape":      {source("facts/t/data.yaml", `{a: SELECT 1}`), anyone, "read facts", nil},
+		"fact unknown":   {source("facts/updates/data.yaml", `{a: {linux: SELECT 1}}`), anyone, "which the bundle does not have", nil},
+		"fact twice":     {source("facts/t/data.yaml", `{uptime: {linux: SELECT 1}}`), anyone, "is in t and in updates", nil},
 		"bad data":       {source("lists/data.yaml", `{a: [`), anyone, "read lists/data.yaml", nil},
 		"bad date":       {source("lists/data.yaml", `{a: {dated: soon, value: 1}}`), anyone, "is no date", nil},
 		"bad list":       {source("lists/data.yaml", `[1]`), anyone, "read lists", nil},
 		"bad waiver":     {source("waivers/data.yaml", `[1]`), anyone, "read waivers", nil},
 		"bad catalogue":  {source("controls.json", `{}`), anyone, "read controls.json", nil},
 		"control twice":  {source("controls.json", `[{"id": "A"}, {"id": "A"}]`), anyone, "twice", nil},
-		"data in two":    {source("facts/data.json", `{}`), anyone, "given twice", nil},
+		"data in two":    {source("facts/network/data.json", `{}`), anyone, "given twice", nil},
 		"data in a leaf": {source("waivers/x/data.json", `1`), anyone, "both a value and a folder", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -301,7 +302,7 @@ func TestWithLists(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	small := mustPack(f, map[string][]byte{"x.rego": []byte("package x")})
 	f.Add(small, ".manifest", []byte(`{"revision": "r", "metadata": {"muster": {"version": 1, "expires": "2026-01-01T00:00:00Z"}}}`))
-	f.Add(small[:len(small)-4], "facts/data.yaml", []byte("a: {linux: SELECT 1}"))
+	f.Add(small[:len(small)-4], "facts/t/data.yaml", []byte("a: {linux: SELECT 1}"))
 	f.Add([]byte("\x1f\x8b"), "lists/data.json", []byte(`{"a": {"dated": "2026-01-01", "value": 1}}`))
 	f.Add([]byte{}, "controls.json", []byte(`[{"id": "A", "facts": [["a"]]}]`))
 	f.Add([]byte{}, ".signatures.json", []byte(`{"signatures": ["a.b.c"]}`))

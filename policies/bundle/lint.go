@@ -65,6 +65,7 @@ type linter struct {
 	files    map[string][]byte
 	modules  map[string]*ast.Module
 	facts    map[string]muster.Fact
+	areas    map[string]string
 	lists    map[string]bool
 	problems []Problem
 }
@@ -82,7 +83,7 @@ func (l *linter) loadData() {
 		l.add(".", 0, "%v", err)
 		return
 	}
-	l.facts = b.Facts
+	l.facts, l.areas = b.Facts, b.areas
 	for name := range b.freshness {
 		l.lists[name] = true
 	}
@@ -151,7 +152,7 @@ func (l *linter) control(name string, m *ast.Module, ids map[string]string) {
 	asked := append(slices.Concat(c.Facts...), c.Also...)
 	for _, fact := range asked {
 		if _, ok := l.facts[fact]; !ok {
-			l.add(name, 1, "fact %s is not in facts/data.yaml", fact)
+			l.add(name, 1, "fact %s is in no data.yaml of facts/", fact)
 		}
 	}
 	for _, p := range c.Platforms {
@@ -223,12 +224,13 @@ func (l *linter) sql(check func(muster.Platform, string) error) {
 		}
 	}
 	for name, f := range l.facts {
+		file := path.Join("facts", l.areas[name], "data.yaml")
 		if !used[name] {
-			l.add("facts/data.yaml", 0, "fact %s is asked by no control", name)
+			l.add(file, 0, "fact %s is asked by no control", name)
 		}
 		for platform, statement := range f.SQL {
 			if err := check(platform, statement); err != nil {
-				l.add("facts/data.yaml", 0, "fact %s on %s: %v", name, platform, err)
+				l.add(file, 0, "fact %s on %s: %v", name, platform, err)
 			}
 		}
 	}

@@ -49,7 +49,7 @@ test_unknown if count(t_1.violations) == 0 with input as {}
 func folder(changes map[string]string) fs.FS {
 	files := map[string]string{
 		"controls/t_1.rego": goodControl, "controls/t_1_test.rego": goodTest,
-		"facts/data.yaml": "a: {linux: SELECT 1}", "lists/data.yaml": `l: {dated: "2026-01-01", value: []}`, "freshness/data.yaml": "l: 45",
+		"facts/t/data.yaml": "a: {linux: SELECT 1}", "lists/data.yaml": `l: {dated: "2026-01-01", value: []}`, "freshness/data.yaml": "l: 45",
 	}
 	fsys := fstest.MapFS{}
 	for name, text := range changes {
@@ -77,7 +77,7 @@ func TestLint(t *testing.T) {
 		"no remedy":        {edit("#   remedy: Remedy.\n", ""), "lacks remedy"},
 		"odd severity":     {edit("high", "severe"), `severity "severe" is not known`},
 		"odd profile":      {edit("[ems]", "[server]"), `profile "server" is not known`},
-		"unknown fact":     {edit("facts: [a]", "facts: [a, zz]"), "fact zz is not in facts/data.yaml"},
+		"unknown fact":     {edit("facts: [a]", "facts: [a, zz]"), "fact zz is in no data.yaml of facts/"},
 		"undeclared fact":  {edit("input.facts.a", "input.facts.b"), "controls/t_1.rego:16: reads fact b"},
 		"undeclared list":  {edit("#   lists: [l]\n", ""), "controls/t_1.rego:16: reads list l"},
 		"unread list":      {edit("data.lists.l", "[]"), "names list l and does not read it"},
@@ -92,9 +92,9 @@ func TestLint(t *testing.T) {
 		"no tests":         {map[string]string{"controls/t_1_test.rego": ""}, "has no tests: write controls/t_1_test.rego"},
 		"no test of unknown": {map[string]string{"controls/t_1_test.rego": strings.Replace(goodTest, "test_unknown", "test_other", 1)},
 			"controls/t_1_test.rego: has no test named test_unknown"},
-		"fact for nobody":  {map[string]string{"facts/data.yaml": "{a: {linux: SELECT 1}, b: {linux: SELECT 1}}"}, "fact b is asked by no control"},
-		"no statement":     {map[string]string{"facts/data.yaml": "a: {windows: SELECT 1}"}, "is for linux, where none of its facts has a statement"},
-		"bad sql":          {map[string]string{"facts/data.yaml": "a: {linux: SELECT nonsense}"}, "fact a on linux: no such column: nonsense"},
+		"fact for nobody":  {map[string]string{"facts/t/data.yaml": "{a: {linux: SELECT 1}, b: {linux: SELECT 1}}"}, "fact b is asked by no control"},
+		"no statement":     {map[string]string{"facts/t/data.yaml": "a: {windows: SELECT 1}"}, "is for linux, where none of its facts has a statement"},
+		"bad sql":          {map[string]string{"facts/t/data.yaml": "a: {linux: SELECT nonsense}"}, "fact a on linux: no such column: nonsense"},
 		"list without age": {map[string]string{"freshness/data.yaml": "{}"}, "list l is not here"},
 		"broken data":      {map[string]string{"lists/data.yaml": "["}, "read lists/data.yaml"},
 		"id twice":         {map[string]string{"controls/t_2.rego": strings.Replace(goodControl, "t_1", "t_2", 1), "controls/t_2_test.rego": goodTest}, "has the id MVS-T-1 of controls/t_1.rego"},

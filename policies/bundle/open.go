@@ -127,7 +127,7 @@ func sources(fsys fs.FS, tests bool) (map[string][]byte, error) {
 		return nil, err
 	}
 	if len(files) == 0 {
-		return nil, errors.New("no policy files here: want controls/*.rego and facts/data.yaml")
+		return nil, errors.New("no policy files here: want controls/*.rego and facts/*/data.yaml")
 	}
 	return files, nil
 }
@@ -251,7 +251,7 @@ func (b *Bundle) read(catalogue []byte) (err error) {
 	if b.Lists, err = parseLists(lists, b.freshness); err != nil {
 		return err
 	}
-	if b.Facts, err = parseFacts(b.data["facts"]); err != nil {
+	if err := b.readFacts(b.data["facts"]); err != nil {
 		return err
 	}
 	if err := reshape(b.data["waivers"], &b.Waivers); err != nil {
@@ -274,34 +274,48 @@ func (b *Bundle) read(catalogue []byte) (err error) {
 		seen[c.ID] = true
 		for _, name := range append(slices.Concat(c.Facts...), c.Also...) {
 			if _, ok := b.Facts[name]; !ok {
-				return fmt.Errorf("control %s asks for fact %q, which the bundle does not have: add it to facts/data.yaml", c.ID, name)
+				return fmt.Errorf("control %s asks for fact %q, which the bundle does not have: add it to a data.yaml in facts/", c.ID, name)
 			}
 		}
 	}
 	return nil
 }
 
-func parseFacts(v any) (map[string]muster.Fact, error) {
-	var raw map[string]map[muster.Platform]string
-	if err := reshape(v, &raw); err != nil {
-		return nil, fmt.Errorf("read facts: want name: {windows: SQL, linux: SQL}: %w", err)
+// readFacts reads area: {name: {windows: SQL, linux: SQL}}. Areas are for people;
+// a name is there once.
+func (b *Bundle) readFacts(v any) error {
+	var areas map[string]map[string]map[muster.Platform]string
+	if err := reshape(v, &areas); err != nil {
+		return fmt.Errorf("read facts: want facts/<area>/data.yaml with name: {windows: SQL, linux: SQL}: %w", err)
 	}
-	facts := make(map[string]muster.Fact, len(raw))
-	for name, sql := range raw {
-		if !factName.MatchString(name) {
-			return nil, fmt.Errorf("read facts: %q is no name for a fact: use lower-case letters, digits and _", name)
-		}
-		for platform, statement := range sql {
-			if platform != muster.Windows && platform != muster.Linux {
-				return nil, fmt.Errorf("read fact %s: platform %q is not known: use windows or linux", name, platform)
+	b.Facts, b.areas = map[string]muster.Fact{}, map[string]string{}
+	for _, area := range slices.Sorted(maps.Keys(areas)) {
+		for name, sql := range areas[area] {
+			if other, twice := b.areas[name]; twice {
+				return fmt.Errorf("read facts: %s is in %s and in %s: keep one", name, other, area)
 			}
-			if strings.TrimSpace(statement) == "" {
-				return nil, fmt.Errorf("read fact %s: the statement for %s is empty: leave it out", name, platform)
+			if err := checkFact(name, sql); err != nil {
+				return err
 			}
+			b.Facts[name], b.areas[name] = muster.Fact{Name: name, SQL: sql}, area
 		}
-		facts[name] = muster.Fact{Name: name, SQL: sql}
 	}
-	return facts, nil
+	return nil
+}
+
+func checkFact(name string, sql map[muster.Platform]string) error {
+	if !factName.MatchString(name) {
+		return fmt.Errorf("read facts: %q is no name for a fact: use lower-case letters, digits and _", name)
+	}
+	for platform, statement := range sql {
+		if platform != muster.Windows && platform != muster.Linux {
+			return fmt.Errorf("read fact %s: platform %q is not known: use windows or linux", name, platform)
+		}
+		if strings.TrimSpace(statement) == "" {
+			return fmt.Errorf("read fact %s: the statement for %s is empty: leave it out", name, platform)
+		}
+	}
+	return nil
 }
 
 // graft puts a data file's value where its folder says, as OPA does.
