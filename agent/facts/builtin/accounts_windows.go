@@ -54,7 +54,11 @@ func localAccounts(ctx context.Context) ([]account, error) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			a, err := localAccount(computer, name)
+			sid, _, _, err := windows.LookupSID("", computer+`\`+wide(name))
+			if err != nil {
+				return failed("find the SID of the user "+wide(name), err)
+			}
+			a, err := localAccount(name, sid)
 			if err != nil {
 				return err
 			}
@@ -68,17 +72,13 @@ func localAccounts(ctx context.Context) ([]account, error) {
 	return all, nil
 }
 
-func localAccount(computer string, name *uint16) (account, error) {
+func localAccount(name *uint16, sid *windows.SID) (account, error) {
 	var buf *byte
 	if err := windows.NetUserGetInfo(nil, name, 1, &buf); err != nil {
 		return account{}, failed("read the user "+wide(name), err)
 	}
 	defer windows.NetApiBufferFree(buf)
 	u := (*userInfo1)(unsafe.Pointer(buf))
-	sid, _, _, err := windows.LookupSID("", computer+`\`+wide(name))
-	if err != nil {
-		return account{}, failed("find the SID of the user "+wide(name), err)
-	}
 	return account{name: wide(u.name), comment: wide(u.comment), sid: sid.String(), rid: rid(sid), flags: u.flags}, nil
 }
 
@@ -183,24 +183,60 @@ func userRows(ctx context.Context, q facts.Query) ([]muster.Row, error) {
 }
 
 // accountsTable is the state of the local accounts, which osquery does not
-// tell on Windows.
+// tell on Windows. last_logon is seconds since 1970, or "" where this computer
+// knows of none.
 func accountsTable() facts.Table {
 	return facts.Table{
 		Name: "muster_accounts", Platforms: onWindows, Source: "local accounts",
 		Columns: columns(`username text, uid bigint, uuid text, enabled integer, locked integer, password_required integer,
-			password_expires integer`),
-		Rows: list(func(ctx context.Context, _ facts.Query) ([]muster.Row, error) {
+			password_expires integer, last_logon bigint`),
+		Rows: list(func(ctx context.Context, q facts.Query) ([]muster.Row, error) {
 			accounts, err := localAccounts(ctx)
 			if err != nil {
 				return nil, err
 			}
 			var rows []muster.Row
 			for _, a := range accounts {
-				rows = append(rows, a.row())
+				row := a.row()
+				if q.Used("last_logon") {
+					if row["last_logon"], err = a.lastLogon(); err != nil {
+						return nil, err
+					}
+				}
+				rows = append(rows, row)
 			}
 			return rows, nil
 		}),
 	}
+}
+
+// userInfo2 is USER_INFO_2 up to what we read of it.
+type userInfo2 struct {
+	userInfo1
+	authFlags                                  uint32
+	fullName, userComment, parms, workstations *uint16
+	lastLogon                                  uint32
+}
+
+// lastLogon is when the account last signed in here, in Unix seconds; Windows
+// writes 0 where it does not know.
+func (a account) lastLogon() (string, error) {
+	name, err := windows.UTF16PtrFromString(a.name)
+	if err != nil {
+		return "", err
+	}
+	var buf *byte
+	if err := windows.NetUserGetInfo(nil, name, 2, &buf); err != nil {
+		if err = failed("read the last sign-in of "+a.name, err); errors.Is(err, facts.ErrUnavailable) {
+			return "", nil
+		}
+		return "", err
+	}
+	defer windows.NetApiBufferFree(buf)
+	if at := (*userInfo2)(unsafe.Pointer(buf)).lastLogon; at != 0 {
+		return unum(at), nil
+	}
+	return "", nil
 }
 
 func (a account) row() muster.Row {

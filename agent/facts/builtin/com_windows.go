@@ -8,15 +8,29 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+	"unsafe"
 
 	"github.com/go-ole/go-ole"
+	"golang.org/x/sys/windows"
 
 	"github.com/passmuster/muster"
 )
 
+// keepCOM keeps COM up, once started, for the life of the process: to take it
+// down after each reading and start it for the next costs time, and now and
+// then hangs under Wine.
+var keepCOM = sync.OnceFunc(func() {
+	var cookie uintptr
+	_ = callCode(windows.NewLazySystemDLL("ole32.dll").NewProc("CoIncrementMTAUsage"), uintptr(unsafe.Pointer(&cookie)))
+})
+
 // withCOM runs read on a thread of its own that has COM. When ctx is done
 // before read is, its result is dropped; COM calls cannot be cut short.
 func withCOM(ctx context.Context, read func() ([]muster.Row, error)) ([]muster.Row, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("wait for COM: %w", err)
+	}
 	type answer struct {
 		rows []muster.Row
 		err  error
@@ -25,19 +39,22 @@ func withCOM(ctx context.Context, read func() ([]muster.Row, error)) ([]muster.R
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
+		// After COM is closed: the next reading must not start while this one shuts down.
+		var a answer
+		defer func() { done <- a }()
 		defer func() {
 			if p := recover(); p != nil {
-				done <- answer{err: fmt.Errorf("ask over COM: %v", p)}
+				a = answer{err: fmt.Errorf("ask over COM: %v", p)}
 			}
 		}()
 		// S_FALSE (1) says that the thread had COM already, which is as good.
 		if err := ole.CoInitializeEx(0, ole.COINIT_MULTITHREADED); err != nil && hresult(err) != 1 {
-			done <- answer{err: failed("start COM", err)}
+			a.err = failed("start COM", err)
 			return
 		}
 		defer ole.CoUninitialize()
-		rows, err := read()
-		done <- answer{rows, err}
+		keepCOM()
+		a.rows, a.err = read()
 	}()
 	select {
 	case a := <-done:

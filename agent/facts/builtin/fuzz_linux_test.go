@@ -149,17 +149,17 @@ func FuzzSettings(f *testing.F) {
 		for _, s := range parseSSHD(text) {
 			if s.key != strings.ToLower(s.key) || strings.HasPrefix(s.key, "#") || strings.ContainsAny(s.key, " \t\n") ||
 				s.value != strings.TrimSpace(s.value) && !strings.Contains(text, `"`) {
-				t.Errorf("bad setting %q", s)
+				t.Errorf("bad setting %+v", s)
 			}
 		}
 		for _, s := range append(parseINI(text), parseWords(text)...) {
 			if strings.Contains(s.key+s.value, "\n") || !strings.Contains(text, s.section) {
-				t.Errorf("bad setting %q", s)
+				t.Errorf("bad setting %+v", s)
 			}
 		}
 		for _, s := range parseApt(text) {
 			if !strings.Contains(text, s.value) || strings.ContainsAny(s.key, " \t\n{};") {
-				t.Errorf("bad setting %q", s)
+				t.Errorf("bad setting %+v", s)
 			}
 		}
 		gettyAutologin(text)

@@ -1,12 +1,13 @@
 package builtin
 
 import (
+	"bytes"
 	"encoding/json"
 	cmdline "flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,7 +21,7 @@ var update = cmdline.Bool("update", false, "write the golden files anew")
 // answers, whatever files a host has.
 var live = []string{
 	"interface_addresses.*", "interface_details.*", "muster_time_sync.*", "muster_firewall.*", "routes.*", "time.*", "uptime.*", "file.*", "hash.*",
-	"block_devices.*", "disk_encryption.*",
+	"block_devices.*", "disk_encryption.*", "iptables.*", "muster_audit.*",
 	"mounts.blocks", "mounts.blocks_size", "mounts.blocks_free", "mounts.blocks_available", "mounts.inodes",
 	"mounts.inodes_free", "os_version.arch", "system_info.cpu_type", "system_info.physical_memory",
 	"system_info.hostname", "system_info.computer_name", "system_info.local_hostname", "processes.on_disk",
@@ -70,12 +71,32 @@ func TestGoldenHost(t *testing.T) {
 
 // goldenText writes one row a line.
 func goldenText(t *testing.T, tables map[string][]muster.Row) []byte {
-	var b strings.Builder
+	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(tables); err != nil {
-		t.Fatal(err)
+	write := func(before string, v any) {
+		b.WriteString(before)
+		if err := e.Encode(v); err != nil {
+			t.Fatal(err)
+		}
+		b.Truncate(b.Len() - 1) // its line end
 	}
-	r := strings.NewReplacer(`":[{`, "\":[\n {", `},{`, "},\n {", `}],"`, "}],\n\"", `null,"`, "null,\n\"")
-	return []byte(r.Replace(b.String()))
+	sep := "{"
+	for _, name := range slices.Sorted(maps.Keys(tables)) {
+		write(sep, name)
+		sep = ",\n"
+		rows := tables[name]
+		if rows == nil {
+			b.WriteString(":null")
+			continue
+		}
+		before := ":[\n "
+		for _, r := range rows {
+			write(before, r)
+			before = ",\n "
+		}
+		b.WriteString("]")
+	}
+	b.WriteString("}\n")
+	return b.Bytes()
 }

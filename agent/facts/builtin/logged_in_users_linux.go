@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"runtime"
 	"strconv"
 	"strings"
@@ -72,33 +73,50 @@ func parseSession(text string) muster.Row {
 		"time": strconv.FormatInt(started/1e6, 10), "pid": s["LEADER"]}
 }
 
-// utmpRecord is where utmp(5) keeps things, which depends on the processor.
-type utmpRecord struct{ size, seconds int }
+// utmpLayoutOf is where utmp(5) keeps things, which depends on the processor.
+type utmpLayoutOf struct{ size, seconds int }
 
-func utmpLayout(arch string) utmpRecord {
+func utmpLayout(arch string) utmpLayoutOf {
 	switch arch {
 	case "arm64", "riscv64", "loong64":
-		return utmpRecord{size: 400, seconds: 344}
+		return utmpLayoutOf{size: 400, seconds: 344}
 	}
-	return utmpRecord{size: 384, seconds: 340}
+	return utmpLayoutOf{size: 384, seconds: 340}
 }
 
-func parseUtmp(b []byte, layout utmpRecord) []muster.Row {
+// utmpRecord is one record of utmp(5); time counts seconds since 1970.
+type utmpRecord struct {
+	kind, pid, time int
+	user, tty, host string
+}
+
+func utmpRecords(b []byte, layout utmpLayoutOf) iter.Seq[utmpRecord] {
+	return func(yield func(utmpRecord) bool) {
+		for ; len(b) >= layout.size; b = b[layout.size:] {
+			u := utmpRecord{
+				kind: int(binary.NativeEndian.Uint16(b)), pid: int(int32(binary.NativeEndian.Uint32(b[4:]))),
+				tty: unix.ByteSliceToString(b[8:40]), user: unix.ByteSliceToString(b[44:76]),
+				host: unix.ByteSliceToString(b[76:332]), time: int(int32(binary.NativeEndian.Uint32(b[layout.seconds:]))),
+			}
+			if !yield(u) {
+				return
+			}
+		}
+	}
+}
+
+func parseUtmp(b []byte, layout utmpLayoutOf) []muster.Row {
 	var rows []muster.Row
-	for ; len(b) >= layout.size; b = b[layout.size:] {
-		pid := int32(binary.NativeEndian.Uint32(b[4:]))
-		if pid == 1 {
+	for u := range utmpRecords(b, layout) {
+		if u.pid == 1 {
 			continue // init's own records, as in osquery
 		}
 		kind := "unknown"
-		if t := binary.NativeEndian.Uint16(b); int(t) < len(utmpKinds) {
-			kind = utmpKinds[t]
+		if u.kind < len(utmpKinds) {
+			kind = utmpKinds[u.kind]
 		}
-		rows = append(rows, muster.Row{
-			"type": kind, "tty": unix.ByteSliceToString(b[8:40]), "user": unix.ByteSliceToString(b[44:76]),
-			"host": unix.ByteSliceToString(b[76:332]), "pid": strconv.Itoa(int(pid)),
-			"time": strconv.Itoa(int(int32(binary.NativeEndian.Uint32(b[layout.seconds:])))),
-		})
+		rows = append(rows, muster.Row{"type": kind, "tty": u.tty, "user": u.user, "host": u.host,
+			"pid": strconv.Itoa(u.pid), "time": strconv.Itoa(u.time)})
 	}
 	return rows
 }

@@ -2,11 +2,9 @@ package builtin
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -25,7 +23,8 @@ func (h host) musterFirewall() facts.Table {
 		Columns: columns(`family text, table_name text, chain text, type text, hook text, priority integer, policy text,
 			rules integer`),
 		Rows: list(func(context.Context, facts.Query) ([]muster.Row, error) {
-			b, err := dumpChains()
+			raw, err := askNetlink(unix.NETLINK_NETFILTER, nftGetChain, unix.NLM_F_REQUEST|unix.NLM_F_DUMP,
+				make([]byte, sizeofNfgenmsg), unix.NLMSG_DONE)
 			switch {
 			case errors.Is(err, unix.EPERM):
 				err = facts.ErrDenied
@@ -35,59 +34,16 @@ func (h host) musterFirewall() facts.Table {
 			if err != nil {
 				return nil, fmt.Errorf("ask the kernel for its firewall: %w", err)
 			}
-			messages, err := parseNetlink(b)
-			return chainRows(messages), err
+			return chainRows(readNetlink(raw)), nil
 		}),
 	}
 }
 
 const (
+	nftGetChain    = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETCHAIN
 	nftNewChain    = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWCHAIN
 	sizeofNfgenmsg = 4 // family, version, two bytes of number
 )
-
-// dumpChains asks nf_tables for all chains of all families.
-func dumpChains() ([]byte, error) {
-	s, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(s)
-	if err := unix.SetsockoptTimeval(s, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 2}); err != nil {
-		return nil, err
-	}
-	ask := make([]byte, unix.NLMSG_HDRLEN+sizeofNfgenmsg)
-	binary.NativeEndian.PutUint32(ask, uint32(len(ask)))
-	binary.NativeEndian.PutUint16(ask[4:], unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETCHAIN)
-	binary.NativeEndian.PutUint16(ask[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
-	if err := unix.Sendto(s, ask, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return nil, err
-	}
-	var all []byte
-	b := make([]byte, 1<<16)
-	for {
-		n, _, err := unix.Recvfrom(s, b, 0)
-		if err != nil {
-			return nil, err
-		}
-		messages, err := syscall.ParseNetlinkMessage(b[:n])
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, b[:n]...)
-		for _, m := range messages {
-			switch m.Header.Type {
-			case unix.NLMSG_DONE:
-				return all, nil
-			case unix.NLMSG_ERROR:
-				if len(m.Data) < 4 {
-					return nil, unix.EPROTO
-				}
-				return nil, unix.Errno(-int32(binary.NativeEndian.Uint32(m.Data)))
-			}
-		}
-	}
-}
 
 var netfilterFamilies = map[byte]string{unix.NFPROTO_INET: "inet", unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6",
 	unix.NFPROTO_ARP: "arp", unix.NFPROTO_BRIDGE: "bridge", unix.NFPROTO_NETDEV: "netdev"}

@@ -71,6 +71,8 @@ var settingFiles = []struct {
 	{name: "unattended-upgrades", parse: parseApt, only: "Unattended-Upgrade::", paths: aptFiles},
 	{name: "modprobe", parse: parseWords, lines: true, paths: []string{"/usr/lib/modprobe.d/*.conf", "/run/modprobe.d/*.conf",
 		"/etc/modprobe.d/*.conf"}},
+	{name: "lightdm", parse: parseINI, only: "allow-guest", paths: []string{"/usr/share/lightdm/lightdm.conf.d/*.conf",
+		"/etc/xdg/lightdm/lightdm.conf.d/*.conf", "/etc/lightdm/lightdm.conf.d/*.conf", "/etc/lightdm/lightdm.conf"}},
 	{name: "dconf", parse: parseINI, paths: []string{"/etc/dconf/db/local.d/*"}},
 	{name: "dconf-locks", parse: parseWords, lines: true, paths: []string{"/etc/dconf/db/local.d/locks/*"}},
 }

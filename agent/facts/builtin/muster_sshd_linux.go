@@ -138,14 +138,9 @@ func (c *sshdConfig) withDefaults() []muster.Row {
 func parseSSHD(text string) []sshdSetting {
 	var settings []sshdSetting
 	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
+		key, value := sshdWords(line)
+		if key == "" {
 			continue
-		}
-		key, value := line, ""
-		if i := strings.IndexAny(line, " \t="); i >= 0 {
-			key, value = line[:i], strings.TrimLeft(line[i:], " \t")
-			value = strings.TrimSpace(strings.TrimPrefix(value, "="))
 		}
 		if unquoted := strings.Trim(value, `"`); !strings.Contains(unquoted, `"`) {
 			value = unquoted
@@ -163,4 +158,18 @@ func parseSSHD(text string) []sshdSetting {
 		settings = append(settings, sshdSetting{key, value})
 	}
 	return settings
+}
+
+// sshdWords splits a line into keyword and value; of a comment both are "".
+func sshdWords(line string) (key, value string) {
+	line = strings.TrimSpace(line)
+	if line == "" || line[0] == '#' {
+		return "", ""
+	}
+	i := strings.IndexAny(line, " \t=")
+	if i < 0 {
+		return line, ""
+	}
+	value = strings.TrimLeft(line[i:], " \t")
+	return line[:i], strings.TrimSpace(strings.TrimPrefix(value, "="))
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -42,6 +43,10 @@ func parseNetlink(b []byte) ([]netlinkMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read network settings: %w", err)
 	}
+	return readNetlink(raw), nil
+}
+
+func readNetlink(raw []syscall.NetlinkMessage) []netlinkMessage {
 	size := map[uint16]int{unix.RTM_NEWLINK: unix.SizeofIfInfomsg, unix.RTM_NEWADDR: unix.SizeofIfAddrmsg,
 		unix.RTM_NEWROUTE: unix.SizeofRtMsg, nftNewChain: sizeofNfgenmsg}
 	var messages []netlinkMessage
@@ -50,7 +55,57 @@ func parseNetlink(b []byte) ([]netlinkMessage, error) {
 			messages = append(messages, netlinkMessage{m.Data[:n], parseAttrs(m.Data[n:])})
 		}
 	}
-	return messages, nil
+	return messages
+}
+
+// maxNetlinkBytes bounds one answer of the kernel.
+const maxNetlinkBytes = 64 << 20
+
+// askNetlink sends one request of another protocol than rtnetlink and collects
+// the messages up to one of the type last. An error that the kernel answers is a
+// unix.Errno.
+func askNetlink(protocol int, kind, flags uint16, body []byte, last uint16) ([]syscall.NetlinkMessage, error) {
+	s, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(s)
+	if err := unix.SetsockoptTimeval(s, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 2}); err != nil {
+		return nil, err
+	}
+	ask := make([]byte, unix.NLMSG_HDRLEN, unix.NLMSG_HDRLEN+len(body))
+	binary.NativeEndian.PutUint32(ask, uint32(unix.NLMSG_HDRLEN+len(body)))
+	binary.NativeEndian.PutUint16(ask[4:], kind)
+	binary.NativeEndian.PutUint16(ask[6:], flags)
+	if err := unix.Sendto(s, append(ask, body...), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, err
+	}
+	var all []syscall.NetlinkMessage
+	b := make([]byte, 1<<16)
+	for size := 0; size < maxNetlinkBytes; {
+		n, _, err := unix.Recvfrom(s, b, 0)
+		if err != nil {
+			return nil, err
+		}
+		size += n
+		messages, err := syscall.ParseNetlinkMessage(slices.Clone(b[:n]))
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range messages {
+			if m.Header.Type == unix.NLMSG_ERROR {
+				if len(m.Data) < 4 {
+					return nil, unix.EPROTO
+				}
+				return nil, unix.Errno(-int32(binary.NativeEndian.Uint32(m.Data)))
+			}
+			all = append(all, m)
+			if m.Header.Type == last {
+				return all, nil
+			}
+		}
+	}
+	return nil, unix.EMSGSIZE
 }
 
 // parseAttrs reads length, type and value, each padded to four bytes.

@@ -1,5 +1,10 @@
 package builtin
 
+import (
+	"strconv"
+	"strings"
+)
+
 // productState reads the bits by which a security product tells its state to
 // the Security Center: 0x1000 on, 0x2000 snoozed, 0x3000 expired; 0xf0 old
 // signatures. Microsoft does not document them; they are the same since Vista.
@@ -15,4 +20,21 @@ func healthName(health uint32) string {
 		return names[health]
 	}
 	return "Unknown"
+}
+
+// wordList turns a list of numbers into osquery's words, joined by commas;
+// UNKNOWN stands for a number without a word, and "" stays "".
+func wordList(names []string, numbers string) string {
+	if numbers == "" {
+		return ""
+	}
+	var words []string
+	for number := range strings.SplitSeq(numbers, ",") {
+		name := "UNKNOWN"
+		if n, err := strconv.Atoi(strings.TrimSpace(number)); err == nil && n >= 0 && n < len(names) {
+			name = names[n]
+		}
+		words = append(words, name)
+	}
+	return strings.Join(words, ",")
 }

@@ -25,3 +25,14 @@ func TestProductState(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestWordList(t *testing.T) {
+	names := []string{"NONE", "ONE", "TWO"}
+	for numbers, want := range map[string]string{
+		"": "", "0": "NONE", "1, 2": "ONE,TWO", "2,7": "TWO,UNKNOWN", "-1": "UNKNOWN", "x": "UNKNOWN",
+	} {
+		if got := wordList(names, numbers); got != want {
+			t.Errorf("%q: got %q, want %q", numbers, got, want)
+		}
+	}
+}

@@ -5,8 +5,12 @@ import (
 	"strings"
 )
 
-// setting is one line "key=value" of a file, which may have [sections].
-type setting struct{ section, key, value, source string }
+// setting is one line "key=value" of a file, which may have [sections]. In the
+// files of apt the settings of one block share the number of its statement.
+type setting struct {
+	section, key, value, source string
+	statement                   int
+}
 
 // settings reads files in their order; a missing one has no settings. A path
 // that ends in /*.conf stands for such files of the folder in order of name, one
@@ -117,6 +121,7 @@ func parseApt(text string) []setting {
 	var settings []setting
 	var blocks []string // the names of the open blocks
 	name, value := "", ""
+	statement := 1
 	full := func() string {
 		parts := strings.Join(blocks, "::")
 		switch {
@@ -135,9 +140,15 @@ func parseApt(text string) []setting {
 		case token == "}":
 			blocks = blocks[:max(len(blocks)-1, 0)]
 			name, value = "", ""
+			if len(blocks) == 0 {
+				statement++
+			}
 		case token == ";":
 			if value != "" {
-				settings = append(settings, setting{key: full(), value: value[1:]})
+				settings = append(settings, setting{key: full(), value: value[1:], statement: statement})
+			}
+			if len(blocks) == 0 {
+				statement++
 			}
 			name, value = "", ""
 		case token[0] == '"':

@@ -16,10 +16,14 @@ import (
 // System libraries that golang.org/x/sys/windows covers in part. They are
 // loaded from the system folder only, at the first call.
 var (
+	advapi32 = windows.NewLazySystemDLL("advapi32.dll")
 	iphlpapi = windows.NewLazySystemDLL("iphlpapi.dll")
 	kernel32 = windows.NewLazySystemDLL("kernel32.dll")
 	netapi32 = windows.NewLazySystemDLL("netapi32.dll")
 	psapi    = windows.NewLazySystemDLL("psapi.dll")
+	samlib   = windows.NewLazySystemDLL("samlib.dll")
+	shlwapi  = windows.NewLazySystemDLL("shlwapi.dll")
+	wevtapi  = windows.NewLazySystemDLL("wevtapi.dll")
 	wscapi   = windows.NewLazySystemDLL("wscapi.dll")
 	wtsapi32 = windows.NewLazySystemDLL("wtsapi32.dll")
 )
@@ -33,10 +37,26 @@ func callBool(proc *windows.LazyProc, args ...uintptr) (uintptr, error) {
 		return 0, err
 	}
 	r, _, err := proc.Call(args...)
-	if r == 0 {
-		return 0, err
+	if r != 0 {
+		return r, nil
 	}
-	return r, nil
+	if errors.Is(err, syscall.Errno(0)) {
+		err = windows.ERROR_CALL_NOT_IMPLEMENTED // Wine's stubs give no reason
+	}
+	return 0, err
+}
+
+// callBoolean is callBool for a function that returns a BOOLEAN, one byte.
+//
+//go:uintptrescapes
+func callBoolean(proc *windows.LazyProc, args ...uintptr) error {
+	if err := proc.Find(); err != nil {
+		return err
+	}
+	if r, _, err := proc.Call(args...); byte(r) == 0 {
+		return err
+	}
+	return nil
 }
 
 // callCode calls a function that returns its error, 0 being success.
@@ -48,6 +68,19 @@ func callCode(proc *windows.LazyProc, args ...uintptr) error {
 	}
 	if r, _, _ := proc.Call(args...); r != 0 {
 		return syscall.Errno(r)
+	}
+	return nil
+}
+
+// callStatus calls a function that returns an NTSTATUS.
+//
+//go:uintptrescapes
+func callStatus(proc *windows.LazyProc, args ...uintptr) error {
+	if err := proc.Find(); err != nil {
+		return err
+	}
+	if r, _, _ := proc.Call(args...); uint32(r) != 0 {
+		return windows.NTStatus(r)
 	}
 	return nil
 }

@@ -22,7 +22,11 @@ var winCauses = map[uint32]error{
 	127:        facts.ErrUnavailable, // ERROR_PROC_NOT_FOUND
 	1060:       facts.ErrUnavailable, // ERROR_SERVICE_DOES_NOT_EXIST
 	1062:       facts.ErrUnavailable, // ERROR_SERVICE_NOT_ACTIVE
+	1332:       facts.ErrUnavailable, // ERROR_NONE_MAPPED: no account has this SID
 	1722:       facts.ErrUnavailable, // RPC_S_SERVER_UNAVAILABLE
+	2140:       facts.ErrUnavailable, // NERR_InternalError: this level is not there
+	2221:       facts.ErrUnavailable, // NERR_UserNotFound
+	15007:      facts.ErrUnavailable, // ERROR_EVT_CHANNEL_NOT_FOUND
 	0x80004001: facts.ErrUnavailable, // E_NOTIMPL
 	0x80020003: facts.ErrUnavailable, // DISP_E_MEMBERNOTFOUND
 	0x80020006: facts.ErrUnavailable, // DISP_E_UNKNOWNNAME
@@ -34,6 +38,7 @@ var winCauses = map[uint32]error{
 	0x80041013: facts.ErrUnavailable, // WBEM_E_PROVIDER_LOAD_FAILURE
 	0x80041014: facts.ErrUnavailable, // WBEM_E_INITIALIZATION_FAILURE
 	0x800706BA: facts.ErrUnavailable, // RPC server unavailable, as HRESULT
+	0x800106BA: facts.ErrUnavailable, // the same, as Microsoft Defender writes it
 	0xC0000002: facts.ErrUnavailable, // STATUS_NOT_IMPLEMENTED
 	0xC00000BB: facts.ErrUnavailable, // STATUS_NOT_SUPPORTED
 }

@@ -103,6 +103,35 @@ func bitlockerTable() facts.Table {
 	return t
 }
 
+// deviceGuardTable is what the hypervisor protects, in osquery's words.
+func deviceGuardTable() facts.Table {
+	enforcement := []string{"OFF", "AUDIT_MODE", "ENFORCED_MODE"}
+	services := []string{"NONE", "CREDENTIAL_GUARD", "MEMORY_INTEGRITY", "SYSTEM_GUARD_SECURE_LAUNCH", "SMM_FIRMWARE_MEASUREMENT"}
+	words := map[string][]string{
+		"vbs_status": {"VBS_NOT_ENABLED", "VBS_ENABLED_AND_NOT_RUNNING", "VBS_ENABLED_AND_RUNNING"},
+		"code_integrity_policy_enforcement_status": enforcement, "umci_policy_status": enforcement,
+		"configured_security_services": services, "running_security_services": services,
+	}
+	return wmiTable{
+		name: "deviceguard_status", namespace: `root\Microsoft\Windows\DeviceGuard`, class: "Win32_DeviceGuard",
+		columns: `version text, instance_identifier text, vbs_status text, code_integrity_policy_enforcement_status text,
+			configured_security_services text, running_security_services text, umci_policy_status text`,
+		properties: map[string]string{
+			"version": "Version", "instance_identifier": "InstanceIdentifier", "vbs_status": "VirtualizationBasedSecurityStatus",
+			"code_integrity_policy_enforcement_status": "CodeIntegrityPolicyEnforcementStatus",
+			"umci_policy_status":                       "UsermodeCodeIntegrityPolicyEnforcementStatus",
+			"configured_security_services":             "SecurityServicesConfigured",
+			"running_security_services":                "SecurityServicesRunning",
+		},
+		finish: func(_ comObject, _ facts.Query, row muster.Row) error {
+			for column, names := range words {
+				row[column] = wordList(names, row[column])
+			}
+			return nil
+		},
+	}.table()
+}
+
 // tpmTable tells about the TPM; a computer without one has no row.
 func tpmTable() facts.Table {
 	return wmiTable{
