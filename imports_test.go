@@ -27,7 +27,7 @@ var owners = map[string][]string{
 	"github.com/veraison/go-cose":         {"internal/wire"},
 	"tailscale.com":                       {"internal/tailnet"},
 	"github.com/jackc/pgx":                {"collector/store/postgres"},
-	"os/exec":                             {"agent/facts/osquery", "internal/demo", "internal/bench"},
+	"os/exec":                             {"agent/facts/osquery", "cmd/muster/internal/signing", "internal/demo", "internal/bench"},
 	"github.com/schollz/progressbar":      {"cmd"},
 	"github.com/spf13/cobra":              {"cmd", "internal/cli"},
 	"github.com/chromedp/chromedp":        {"collector/web/internal"},

@@ -103,6 +103,32 @@ func TestWaiverCovers(t *testing.T) {
 	}
 }
 
+func TestAttestationCovers(t *testing.T) {
+	day := func(d int) time.Time { return time.Date(2026, 11, d, 0, 0, 0, 0, time.UTC) }
+	h := muster.Host{ID: "h1", County: "17031"}
+	a := muster.Attestation{Claim: "mfa", On: day(1), Until: day(10)}
+	for _, tt := range []struct {
+		name string
+		edit func(*muster.Attestation)
+		now  time.Time
+		want bool
+	}{
+		{"in time", func(*muster.Attestation) {}, day(5), true},
+		{"on the first day", func(*muster.Attestation) {}, day(1), true},
+		{"from the future", func(*muster.Attestation) {}, day(1).Add(-time.Second), false},
+		{"expired on the day", func(*muster.Attestation) {}, day(10), false},
+		{"without an end", func(a *muster.Attestation) { a.Until = time.Time{} }, day(5), false},
+		{"the county", func(a *muster.Attestation) { a.County = "17031" }, day(5), true},
+		{"another county", func(a *muster.Attestation) { a.County = "17033" }, day(5), false},
+		{"another host", func(a *muster.Attestation) { a.Host = "h2" }, day(5), false},
+	} {
+		a := a
+		if tt.edit(&a); a.Covers(h, tt.now) != tt.want {
+			t.Errorf("%s: covers is %v", tt.name, !tt.want)
+		}
+	}
+}
+
 const goodSite = `{"muster_site":1,"name":"State of Example","state":"17","county":"17031",
 "collector":"http://127.0.0.1:8080","policy_keys":["AA=="],"receipt_keys":["AA=="],"token":"t"}`
 

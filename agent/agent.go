@@ -43,6 +43,8 @@ type Options struct {
 	Recording string
 	// Lists is the path of county and host lists, laid over those of the policy.
 	Lists string
+	// ListsText is the content of such a file, in place of Lists; nil means none.
+	ListsText []byte
 	// Now is the time to judge at; zero means the recording's, else the clock. A
 	// report of a time that was given is not kept.
 	Now time.Time
@@ -110,7 +112,21 @@ func Audit(ctx context.Context, o Options) (*Result, error) {
 	}
 	defer keep.close()
 
-	policy, err := openPolicy(o)
+	src, err := findSource(o)
+	if err != nil {
+		return nil, err
+	}
+	host := muster.Host{Hostname: src.hostname, Profile: src.profile, Platform: src.platform}
+	if o.Site != nil {
+		host.County = o.Site.County
+	}
+	switch {
+	case keep != nil:
+		host.ID = keep.host
+	case o.Recording == "" && o.StateDir != "":
+		host.ID = KnownHost(o.StateDir)
+	}
+	policy, err := openPolicy(o, host, src.now)
 	if err != nil {
 		return nil, err
 	}
@@ -131,30 +147,23 @@ func Audit(ctx context.Context, o Options) (*Result, error) {
 	}
 	res.usePolicy(policy)
 
-	judge := compile(ctx, policy)
-	src, err := openSource(ctx, o)
-	if src != nil {
-		defer src.close()
-	}
-	evaluator, compileErr := judge()
-	if err := cmp.Or(err, compileErr); err != nil {
+	judge := compile(ctx, policy, host)
+	defer src.close()
+	if err := src.open(ctx, o); err != nil {
 		return nil, err
 	}
 	res.warn(src.warning)
 
-	host := muster.Host{Hostname: src.hostname, Profile: src.profile, Platform: src.platform}
-	if o.Site != nil {
-		host.County = o.Site.County
-	}
-	if keep != nil {
-		host.ID = keep.host
-	}
 	res.Results = map[string]muster.FactResult{}
-	for _, r := range src.gather(ctx, evaluator.Facts(host.Platform, host.Profile, o.Only)) {
+	for _, r := range src.gather(ctx, eval.Facts(policy.Bundle, host.Platform, host.Profile, o.Only)) {
 		res.Results[r.Name] = r
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("audit: stopped before it was done: %w", err)
+	}
+	evaluator, err := judge()
+	if err != nil {
+		return nil, err
 	}
 	findings, err := evaluator.Eval(ctx, eval.Input{Host: host, Now: src.now, Facts: res.Results, Only: o.Only})
 	if err != nil {
@@ -197,33 +206,40 @@ func (r *Result) conclude(host muster.Host, now time.Time, p *Policy, findings [
 	}
 }
 
-// openPolicy chooses the policy and lays the user's lists over it.
-func openPolicy(o Options) (*Policy, error) {
+// openPolicy chooses the policy and lays the lists over each other: those for the
+// host, and over all the user's.
+func openPolicy(o Options, host muster.Host, now time.Time) (*Policy, error) {
 	p, err := OpenPolicy(PolicyOptions{Site: o.Site, StateDir: o.StateDir, Path: o.Bundle, Unsigned: o.Unsigned})
-	if err != nil || o.Lists == "" {
-		return p, err
-	}
-	b, err := readBounded(o.Lists, maxLists)
 	if err != nil {
-		return nil, NewInputError(fmt.Errorf("read the lists: %w", err), "")
+		return nil, err
 	}
-	laid, err := p.WithLists(b)
+	p.Bundle = p.For(host, now)
+	text, name := o.ListsText, cmp.Or(o.Lists, "lists")
+	if o.Lists != "" {
+		if text, err = readBounded(o.Lists, maxLists); err != nil {
+			return nil, NewInputError(fmt.Errorf("read the lists: %w", err), "")
+		}
+	}
+	if text == nil {
+		return p, nil
+	}
+	laid, err := p.WithLists(text)
 	if err != nil {
-		return nil, NewInputError(fmt.Errorf("%s: %w", o.Lists, err), "")
+		return nil, NewInputError(fmt.Errorf("%s: %w", name, err), "")
 	}
 	p.Bundle = laid
 	return p, nil
 }
 
-// compile starts to compile the policy, beside whatever else there is to do,
-// and returns how to wait for it.
-func compile(ctx context.Context, p *Policy) func() (*eval.Evaluator, error) {
+// compile starts to compile the policy while the facts are gathered, and returns
+// how to wait for it.
+func compile(ctx context.Context, p *Policy, host muster.Host) func() (*eval.Evaluator, error) {
 	var e *eval.Evaluator
 	var err error
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		e, err = eval.New(ctx, p.Bundle)
+		e, err = eval.New(ctx, p.Bundle, host.Platform, host.Profile)
 	}()
 	return func() (*eval.Evaluator, error) {
 		<-done

@@ -109,12 +109,12 @@ func TestBaselineOverThisComputer(t *testing.T) {
 func audit(t *testing.T, b *bundle.Bundle, g *facts.Gatherer, host muster.Host, now time.Time) []muster.Finding {
 	t.Helper()
 	ctx := context.Background()
-	e, err := eval.New(ctx, b)
+	e, err := eval.New(ctx, b, host.Platform, host.Profile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	results := map[string]muster.FactResult{}
-	for _, r := range g.Gather(ctx, e.Facts(host.Platform, host.Profile, nil), nil) {
+	for _, r := range g.Gather(ctx, eval.Facts(b, host.Platform, host.Profile, nil), nil) {
 		results[r.Name] = r
 	}
 	findings, err := e.Eval(ctx, eval.Input{Host: host, Now: now, Facts: results})

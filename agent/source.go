@@ -22,9 +22,11 @@ type source struct {
 	profile  muster.Profile
 	platform muster.Platform
 	now      time.Time
-	gather   func(context.Context, []muster.Fact) []muster.FactResult
-	engines  []facts.Engine
-	warning  error // about an engine that the audit can do without
+	// recording is nil for this computer.
+	recording *recorded.Recording
+	gather    func(context.Context, []muster.Fact) []muster.FactResult
+	engines   []facts.Engine
+	warning   error // about an engine that the audit can do without
 }
 
 func (s *source) close() {
@@ -33,29 +35,48 @@ func (s *source) close() {
 	}
 }
 
-func openSource(ctx context.Context, o Options) (*source, error) {
+// findSource says which host answers, and as of when. It asks nothing yet.
+func findSource(o Options) (*source, error) {
+	s := &source{platform: muster.Platform(runtime.GOOS), now: o.Now}
+	if o.Recording != "" {
+		r, err := recorded.Open(o.Recording)
+		if err != nil {
+			return nil, NewInputError(err, "`muster facts record --out FILE` makes a recording")
+		}
+		s.recording, s.hostname, s.platform = r, r.Hostname, r.Platform
+		s.profile, s.now = profileOf(o, r.Profile), cmp.Or(o.Now, r.RecordedAt)
+		return s, nil
+	}
+	if s.platform != muster.Linux && s.platform != muster.Windows {
+		return nil, NewInputError(fmt.Errorf("this computer runs %s, and the baseline knows windows and linux", runtime.GOOS), "--recording audits a recorded host")
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("audit: ask this computer for its name: %w", err)
+	}
+	s.hostname, s.profile = name, profileOf(o, "")
+	if s.now.IsZero() {
+		s.now = o.Clock()
+	}
+	return s, nil
+}
+
+// open makes the engines ready to answer.
+func (s *source) open(ctx context.Context, o Options) error {
 	tables := builtin.Tables()
 	schema, err := facts.NewSchema(tables)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var s *source
-	if o.Recording != "" {
-		s, err = recordedHost(o, schema)
+	if s.recording != nil {
+		err = s.openRecording(o, schema)
 	} else {
-		s, err = thisHost(ctx, o, schema, tables)
-	}
-	if err != nil {
-		return nil, err
-	}
-	s.profile = profileOf(o, s.profile)
-	if !o.Now.IsZero() {
-		s.now = o.Now
+		err = s.openComputer(ctx, o, schema, tables)
 	}
 	if o.Answer != nil {
 		s.gather = o.Answer
 	}
-	return s, nil
+	return err
 }
 
 // profileOf is what the user says, else the recording, else the site, else a workstation.
@@ -67,49 +88,35 @@ func profileOf(o Options, recorded muster.Profile) muster.Profile {
 	return cmp.Or(profile, muster.Workstation)
 }
 
-func recordedHost(o Options, schema *facts.Schema) (*source, error) {
-	r, err := recorded.Open(o.Recording)
+func (s *source) openRecording(o Options, schema *facts.Schema) error {
+	engine, err := s.recording.Engine(schema)
 	if err != nil {
-		return nil, NewInputError(err, "`muster facts record --out FILE` makes a recording")
+		return NewInputError(fmt.Errorf("%s: %w", o.Recording, err), "")
 	}
-	engine, err := r.Engine(schema)
-	if err != nil {
-		return nil, NewInputError(fmt.Errorf("%s: %w", o.Recording, err), "")
-	}
-	s := &source{hostname: r.Hostname, profile: r.Profile, platform: r.Platform, now: r.RecordedAt}
 	s.ask(o, schema, engine, nil)
-	return s, nil
+	return nil
 }
 
-func thisHost(ctx context.Context, o Options, schema *facts.Schema, tables []facts.Table) (*source, error) {
-	s := &source{platform: muster.Platform(runtime.GOOS), now: o.Clock()}
-	if s.platform != muster.Linux && s.platform != muster.Windows {
-		return nil, NewInputError(fmt.Errorf("this computer runs %s, and the baseline knows windows and linux", runtime.GOOS), "--recording audits a recorded host")
-	}
-	name, err := os.Hostname()
-	if err != nil {
-		return nil, fmt.Errorf("audit: ask this computer for its name: %w", err)
-	}
-	s.hostname = name
+func (s *source) openComputer(ctx context.Context, o Options, schema *facts.Schema, tables []facts.Table) error {
 	own, err := facts.NewSQL("builtin", s.platform, tables)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	which := o.Osquery
-	if which == "auto" && profileOf(o, "") == muster.EMS {
+	if which == "auto" && s.profile == muster.EMS {
 		which = "off"
 	}
 	daemon, err := openOsquery(ctx, which)
 	var input *InputError
 	if errors.As(err, &input) {
 		own.Close()
-		return nil, err
+		return err
 	}
 	if err != nil {
 		s.warning = fmt.Errorf("osquery is not asked: %w", err)
 	}
 	s.ask(o, schema, own, daemon)
-	return s, nil
+	return nil
 }
 
 // openOsquery connects to a running osqueryd, or starts one for this audit; nil

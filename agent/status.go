@@ -72,6 +72,19 @@ type Status struct {
 	Problems []Problem `json:"problems"`
 }
 
+// KnownHost is the id that the last audit left in the state folder; "" where none did.
+func KnownHost(dir string) muster.HostID {
+	folder, err := state.OpenReader(dir)
+	if err != nil {
+		return ""
+	}
+	var audit AuditStatus
+	if found, err := folder.ReadStatus(auditStatus, &audit); err != nil || !found {
+		return ""
+	}
+	return audit.HostID
+}
+
 // PolicyStatus is the policy by which the next audit judges.
 type PolicyStatus struct {
 	Revision string    `json:"revision"`

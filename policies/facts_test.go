@@ -22,6 +22,8 @@ func TestStatements(t *testing.T) {
 		t.Fatal(err)
 	}
 	type tables = map[string][]muster.Row
+	const enum = `HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Enum`
+	const profile = `HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows NT\CurrentVersion\NetworkList\Profiles\{1}`
 	for _, c := range []struct {
 		name, fact string
 		platform   muster.Platform
@@ -67,6 +69,75 @@ func TestStatements(t *testing.T) {
 			{"path": "/run/reboot-required", "filename": "reboot-required"},
 			{"path": "/var/run/reboot-required", "filename": "reboot-required"},
 		}}, "name", []string{"reboot-required"}},
+		{"an account of this computer has no computer's name", "admin_members", muster.Windows, tables{
+			"muster_accounts": {{"uuid": "S-1-5-21-1-500", "username": "Administrator", "enabled": "0"}},
+			"muster_group_members": {
+				{"group_sid": "S-1-5-32-544", "member_sid": "S-1-5-21-1-500", "member_name": `PC\Administrator`, "member_type": "user"},
+				{"group_sid": "S-1-5-32-544", "member_sid": "S-1-5-21-9-512", "member_name": `COUNTY\Domain Admins`, "member_type": "group"},
+				{"group_sid": "S-1-5-32-545", "member_sid": "S-1-5-11", "member_name": `NT AUTHORITY\Authenticated Users`, "member_type": "well_known_group"},
+			}}, "username", []string{"Administrator", `COUNTY\Domain Admins`}},
+		{"a person without a screen saver is there, too", "screen_lock", muster.Windows, tables{"users": {}, "registry": {
+			{"key": "HKEY_USERS", "path": `HKEY_USERS\.DEFAULT`, "name": ".DEFAULT", "type": "subkey"},
+			{"key": "HKEY_USERS", "path": `HKEY_USERS\S-1-5-21-1`, "name": "S-1-5-21-1", "type": "subkey"},
+			{"key": "HKEY_USERS", "path": `HKEY_USERS\S-1-5-21-1_Classes`, "name": "S-1-5-21-1_Classes", "type": "subkey"},
+			{"key": `HKEY_USERS\.DEFAULT\Control Panel\Desktop`, "path": `HKEY_USERS\.DEFAULT\Control Panel\Desktop\ScreenSaveActive`, "name": "ScreenSaveActive"},
+			{"key": `HKEY_USERS\S-1-5-21-2\Control Panel\Desktop`, "path": `HKEY_USERS\S-1-5-21-2\Control Panel\Desktop\ScreenSaveActive`, "name": "ScreenSaveActive"},
+		}}, "key", []string{`HKEY_USERS\S-1-5-21-2\Control Panel\Desktop`, `HKEY_USERS\S-1-5-21-1`}},
+		{"MATE counts minutes", "screen_lock", muster.Linux, tables{"muster_desktop_settings": {
+			{"schema": "org.mate.session", "key": "idle-delay", "value": "5"},
+			{"schema": "org.gnome.desktop.media-handling", "key": "automount", "value": "true"},
+		}}, "unit", []string{"60"}},
+		{"a desktop has several sessions", "desktop_sessions", muster.Linux, tables{"file": {
+			{"path": "/usr/share/wayland-sessions/gnome.desktop", "filename": "gnome.desktop"},
+			{"path": "/usr/share/xsessions/gnome-xorg.desktop", "filename": "gnome-xorg.desktop"},
+			{"path": "/usr/share/xsessions/i3.desktop", "filename": "i3.desktop"},
+			{"path": "/usr/share/xsessions/lightdm-xsession.desktop", "filename": "lightdm-xsession.desktop"},
+		}}, "desktop", []string{"GNOME", "i3"}},
+		{"freshclam is no antivirus", "antivirus", muster.Linux, tables{"processes": {
+			{"pid": "1", "name": "systemd"}, {"pid": "7", "name": "freshclam"}, {"pid": "8", "name": "clamd"},
+		}}, "name", []string{"systemd", "clamd"}},
+		{"the kernel's list of guards", "lsa", muster.Linux, tables{
+			"muster_lsm": {{"lsm": "apparmor", "value": "enforce"}},
+			"file":       {{"path": "/sys/kernel/security/lsm"}, {"path": "/sys/kernel/security/evm"}},
+		}, "lsm", []string{"apparmor", "list"}},
+		{"the day of a SYSTEMTIME", "network_profiles", muster.Windows, tables{"registry": {
+			{"key": profile, "name": "DateCreated", "type": "REG_BINARY", "data": "EA070A0003000F000C00120000000000"},
+			{"key": profile, "name": "NameType", "type": "REG_DWORD", "data": "71"},
+			{"key": profile, "name": "ProfileName", "type": "REG_SZ", "data": "Cafe"},
+			{"key": profile, "name": "Category", "type": "REG_DWORD", "data": "0"},
+		}}, "created", []string{"2026-10-15"}},
+		{"fast sticks and phones are media, too", "usb_history", muster.Windows, tables{"registry": {
+			{"key": enum + `\USBSTOR\Disk&Ven_A`, "path": enum + `\USBSTOR\Disk&Ven_A\01&0`, "name": "01&0", "type": "subkey"},
+			{"key": enum + `\USB\VID_1\02`, "path": enum + `\USB\VID_1\02\Service`, "name": "Service", "type": "REG_SZ", "data": "UASPStor"},
+			{"key": enum + `\USB\VID_2\03`, "path": enum + `\USB\VID_2\03\Service`, "name": "Service", "type": "REG_SZ", "data": "WUDFWpdMtp"},
+			{"key": enum + `\USB\VID_3\04`, "path": enum + `\USB\VID_3\04\Service`, "name": "Service", "type": "REG_SZ", "data": "HidUsb"},
+		}}, "path", []string{enum + `\USBSTOR\Disk&Ven_A\01&0`, enum + `\USB\VID_1\02`, enum + `\USB\VID_2\03`}},
+		{"a medium is no server", "online_updates", muster.Linux, tables{"file": {
+			{"path": "/var/lib/apt/lists/deb.debian.org_debian_dists_trixie_InRelease", "filename": "deb.debian.org_debian_dists_trixie_InRelease", "ctime": "1"},
+			{"path": "/var/lib/apt/lists/_srv_dists_trixie_InRelease", "filename": "_srv_dists_trixie_InRelease", "ctime": "1"},
+			{"path": "/var/lib/apt/lists/Debian%20GNU_dists_trixie_Release", "filename": "Debian%20GNU_dists_trixie_Release", "ctime": "1"},
+		}}, "server", []string{"deb.debian.org"}},
+		{"wusa installs from a medium", "online_updates", muster.Windows, tables{"windows_update_history": {
+			{"title": "1", "operation": "Installation", "result_code": "Succeeded", "client_app_id": "UpdateOrchestrator", "date": "1"},
+			{"title": "2", "operation": "Installation", "result_code": "SucceededWithErrors", "client_app_id": "", "date": "1"},
+			{"title": "3", "operation": "Installation", "result_code": "Succeeded", "client_app_id": "wusa", "date": "1"},
+			{"title": "4", "operation": "Installation", "result_code": "Failed", "client_app_id": "UpdateOrchestrator", "date": "1"},
+		}}, "name", []string{"1", "2"}},
+		{"a Wi-Fi card without a driver", "radio_hardware", muster.Linux, tables{
+			"muster_radios": {{"kind": "wifi", "name": "phy0", "blocked": "0"}},
+			"pci_devices": {
+				{"pci_slot": "1", "pci_class_id": "0x02", "pci_subclass_id": "0x80", "driver": ""},
+				{"pci_slot": "2", "pci_class_id": "0x02", "pci_subclass_id": "0x80", "driver": "iwlwifi"},
+				{"pci_slot": "3", "pci_class_id": "0x02", "pci_subclass_id": "0x00", "driver": ""},
+				{"pci_slot": "4", "pci_class_id": "0x0d", "pci_subclass_id": "0x11", "driver": ""},
+			}}, "name", []string{"phy0", "card without a driver in slot 4", "card without a driver in slot 1"}},
+		{"drivers are no services", "installed_services", muster.Windows, tables{"services": {
+			{"name": "disk", "service_type": "KERNEL_DRIVER"}, {"name": "EventLog", "service_type": "SHARE_PROCESS"},
+		}}, "name", []string{"EventLog"}},
+		{"a link is another unit's name", "installed_services", muster.Linux, tables{"file": {
+			{"path": "/etc/systemd/system/sshd.service", "filename": "sshd.service", "symlink": "1"},
+			{"path": "/etc/systemd/system/local.service", "filename": "local.service", "symlink": "0"},
+		}}, "name", []string{"local.service"}},
 		{"a program without version", "software", muster.Windows, tables{"programs": {{"name": "AnyDesk", "version": ""}}}, "program", []string{"AnyDesk "}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

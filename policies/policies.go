@@ -14,7 +14,7 @@ import (
 	"github.com/passmuster/muster"
 )
 
-//go:embed controls lib facts lists freshness waivers controls.json
+//go:embed controls lib facts lists freshness waivers attestations controls.json
 var sources embed.FS
 
 // FS returns the sources of the baseline, as they lie in this folder.

@@ -15,8 +15,8 @@ import (
 
 // Budgets of Rego. The whole baseline takes a few milliseconds.
 const (
-	// WholeBudget bounds the one query over all controls. After it, or after an
-	// error, each control is asked alone, so that only the guilty one suffers.
+	// WholeBudget bounds the query over all controls of a shard. After it, or after
+	// an error, each control is asked alone, so that only the guilty one suffers.
 	WholeBudget = 2 * time.Second
 	// ControlBudget bounds one control asked alone.
 	ControlBudget = time.Second
@@ -42,20 +42,26 @@ func (e *Evaluator) ask(ctx context.Context, in Input, controls []muster.Control
 	}
 	d := newDocument(in)
 	for _, c := range controls {
-		d.add(e.asked(c, in.Host.Platform))
+		d.add(asked(e.bundle, c, e.platform))
 	}
-	whole, err := e.run(ctx, d.input(controls...), WholeBudget)
+	byShard := map[*shard][]muster.Control{}
 	for _, c := range controls {
-		if err == nil {
-			answers[c.ID] = pick(whole, c.ID)
-			continue
+		byShard[e.shards[c.ID]] = append(byShard[e.shards[c.ID]], c)
+	}
+	for s, mine := range byShard {
+		whole, err := s.run(ctx, d.input(mine...), WholeBudget)
+		for _, c := range mine {
+			if err == nil {
+				answers[c.ID] = pick(whole, c.ID)
+				continue
+			}
+			alone, err := s.run(ctx, d.input(c), ControlBudget)
+			if err != nil {
+				answers[c.ID] = answer{err: err}
+				continue
+			}
+			answers[c.ID] = pick(alone, c.ID)
 		}
-		alone, err := e.run(ctx, d.input(c), ControlBudget)
-		if err != nil {
-			answers[c.ID] = answer{err: err}
-			continue
-		}
-		answers[c.ID] = pick(alone, c.ID)
 	}
 	return answers
 }
@@ -74,7 +80,7 @@ func pick(result ast.Object, id string) answer {
 }
 
 // run evaluates the query within bounds of time and memory.
-func (e *Evaluator) run(ctx context.Context, input ast.Value, budget time.Duration) (ast.Object, error) {
+func (s *shard) run(ctx context.Context, input ast.Value, budget time.Duration) (ast.Object, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan struct{})
@@ -85,7 +91,7 @@ func (e *Evaluator) run(ctx context.Context, input ast.Value, budget time.Durati
 		defer close(done)
 		watch(stop, budget, cancel)
 	}()
-	rs, err := e.query.Eval(ctx, rego.EvalParsedInput(input))
+	rs, err := s.query.Eval(ctx, rego.EvalParsedInput(input))
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause
 	}

@@ -1,32 +1,118 @@
 package eval
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
+	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/policies/bundle"
 )
 
-// New compiles the bundle into one prepared query. A module that does not
-// compile makes its control unknown; only a bundle without any control that
-// can be asked still gives an Evaluator that answers unknown throughout.
-func New(ctx context.Context, b *bundle.Bundle) (*Evaluator, error) {
-	e := &Evaluator{bundle: b, broken: map[string]string{}}
-	modules, failed := parse(b.Modules)
+// maxShards bounds how many parts are compiled at once: each has its own copy
+// of the helpers.
+const maxShards = 4
+
+// shard is a part of the controls, compiled into one prepared query.
+type shard struct {
+	query rego.PreparedEvalQuery
+	// broken maps the id of a control that cannot be asked to the reason.
+	broken map[string]string
+}
+
+// New compiles what the bundle asks of hosts of this platform and profile. A
+// module that does not compile makes its control unknown; a bundle without any
+// control that can be asked still gives an Evaluator that answers unknown
+// throughout.
+func New(ctx context.Context, b *bundle.Bundle, platform muster.Platform, profile muster.Profile) (*Evaluator, error) {
+	if _, err := muster.ParseProfile(string(profile)); err != nil {
+		return nil, fmt.Errorf("compile policy: %w", err)
+	}
+	e := &Evaluator{bundle: b, platform: platform, profile: profile, shards: map[string]*shard{}}
+	store := inmem.NewFromObjectWithOpts(b.Data(), inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
+	parts := e.parts()
+	shards, errs := make([]*shard, len(parts)), make([]error, len(parts))
+	var all sync.WaitGroup
+	for i, part := range parts {
+		all.Go(func() { shards[i], errs[i] = e.compile(ctx, part, store) })
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	for i, part := range parts {
+		for _, c := range part.controls {
+			e.shards[c.ID] = shards[i]
+		}
+	}
+	return e, nil
+}
+
+// part is what one shard compiles.
+type part struct {
+	controls []muster.Control
+	modules  map[string][]byte
+}
+
+// parts divides the controls for this kind of host, and leaves out the modules
+// of all others, which take more time to compile than all facts take to gather.
+// Where a module may speak of another control they stay together.
+func (e *Evaluator) parts() []part {
+	var ours []muster.Control
+	for _, c := range e.bundle.Controls {
+		if elsewhere(c, e.platform, e.profile) == "" {
+			ours = append(ours, c)
+		}
+	}
+	helpers, byPackage := map[string][]byte{}, map[string][]string{}
+	for _, name := range slices.Sorted(maps.Keys(e.bundle.Modules)) {
+		source := e.bundle.Modules[name]
+		if bytes.Count(source, []byte("data.muster")) > bytes.Count(source, []byte(libPackage)) || bytes.Contains(source, []byte("data[")) {
+			return []part{{ours, e.bundle.Modules}}
+		}
+		if pkg := packageOf(source); strings.HasPrefix(pkg, bundle.ControlPackage) {
+			byPackage[pkg] = append(byPackage[pkg], name)
+		} else {
+			helpers[name] = source
+		}
+	}
+	parts := make([]part, min(maxShards, runtime.GOMAXPROCS(0)))
+	sizes := make([]int, len(parts))
+	for i := range parts {
+		parts[i].modules = maps.Clone(helpers)
+	}
+	for _, c := range ours {
+		least := slices.Index(sizes, slices.Min(sizes))
+		parts[least].controls = append(parts[least].controls, c)
+		for _, name := range byPackage[c.Package] {
+			parts[least].modules[name] = e.bundle.Modules[name]
+			sizes[least] += len(e.bundle.Modules[name])
+		}
+	}
+	return parts
+}
+
+func (e *Evaluator) compile(ctx context.Context, p part, store storage.Store) (*shard, error) {
+	modules, failed := parse(p.modules)
+	prune(modules, e.platform, e.profile)
+	s := &shard{}
 	var compiler *ast.Compiler
 	for {
-		compiler = ast.NewCompiler().WithCapabilities(bundle.Capabilities()).WithStrict(true).
+		compiler = ast.NewCompiler().WithCapabilities(bundle.Capabilities()).
 			SetErrorLimit(0).WithDefaultRegoVersion(ast.RegoV1)
 		all := maps.Clone(modules)
-		all["muster/engine.rego"] = e.engine(modules, failed)
+		all["muster/engine.rego"] = s.engine(p, modules, failed)
 		if compiler.Compile(all); !compiler.Failed() {
 			break
 		}
@@ -34,9 +120,8 @@ func New(ctx context.Context, b *bundle.Bundle) (*Evaluator, error) {
 			return nil, fmt.Errorf("compile policy: %w", compiler.Errors)
 		}
 	}
-	store := inmem.NewFromObjectWithOpts(b.Data(), inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
 	var err error
-	e.query, err = rego.New(
+	s.query, err = rego.New(
 		rego.ParsedQuery(ast.MustParseBody("data.muster.engine")),
 		rego.Compiler(compiler),
 		rego.Store(store),
@@ -46,7 +131,17 @@ func New(ctx context.Context, b *bundle.Bundle) (*Evaluator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare policy: %w", err)
 	}
-	return e, nil
+	return s, nil
+}
+
+// packageOf finds the package without parsing the file, which may be broken.
+func packageOf(source []byte) string {
+	for line := range bytes.Lines(source) {
+		if words := bytes.Fields(line); len(words) > 1 && string(words[0]) == "package" {
+			return string(words[1])
+		}
+	}
+	return ""
 }
 
 // parse reads the modules; failed maps a file that does not parse to the reason.
@@ -84,8 +179,8 @@ func drop(modules map[string]*ast.Module, errs ast.Errors, failed map[string]str
 }
 
 // engine writes the module that asks every control named in input.ask, so that
-// one query serves the whole bundle and any part of it.
-func (e *Evaluator) engine(modules map[string]*ast.Module, failed map[string]string) *ast.Module {
+// one query serves the whole shard and any part of it.
+func (s *shard) engine(p part, modules map[string]*ast.Module, failed map[string]string) *ast.Module {
 	has := map[string]bool{} // "muster.controls.enc_01.violations"
 	isFunction := map[string]bool{}
 	for _, m := range modules {
@@ -101,10 +196,10 @@ func (e *Evaluator) engine(modules map[string]*ast.Module, failed map[string]str
 	rules := []string{"violations", "unknown", "inapplicable", "notes"}
 	var text strings.Builder
 	text.WriteString("package muster.engine\n")
-	clear(e.broken)
-	for _, c := range e.bundle.Controls {
+	s.broken = map[string]string{}
+	for _, c := range p.controls {
 		function := slices.IndexFunc(rules, func(rule string) bool { return isFunction[c.Package+"."+rule] })
-		reason := blame(c.Package, e.bundle.Modules, failed)
+		reason := blame(c.Package, p.modules, failed)
 		switch {
 		case reason != "":
 		case !has[c.Package+".violations"]:
@@ -113,7 +208,7 @@ func (e *Evaluator) engine(modules map[string]*ast.Module, failed map[string]str
 			reason = fmt.Sprintf("its policy has a function named %s: want a rule without arguments", rules[function])
 		}
 		if reason != "" {
-			e.broken[c.ID] = reason
+			s.broken[c.ID] = reason
 			continue
 		}
 		for _, rule := range rules {
@@ -129,10 +224,8 @@ func (e *Evaluator) engine(modules map[string]*ast.Module, failed map[string]str
 // and the others alone may find nothing. It is "" where all do.
 func blame(pkg string, sources map[string][]byte, failed map[string]string) string {
 	for _, name := range slices.Sorted(maps.Keys(failed)) {
-		for line := range strings.Lines(string(sources[name])) {
-			if words := strings.Fields(line); len(words) > 1 && words[0] == "package" && words[1] == pkg {
-				return "its policy does not compile: " + failed[name]
-			}
+		if packageOf(sources[name]) == pkg {
+			return "its policy does not compile: " + failed[name]
 		}
 	}
 	return ""

@@ -13,18 +13,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/open-policy-agent/opa/v1/rego"
-
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/policies/bundle"
 )
 
-// Evaluator holds one bundle, compiled. It is safe for concurrent use.
+// Evaluator holds one bundle, compiled for one kind of host. It is safe for
+// concurrent use.
 type Evaluator struct {
-	bundle *bundle.Bundle
-	query  rego.PreparedEvalQuery
-	// broken maps the id of a control that cannot be asked to the reason.
-	broken map[string]string
+	bundle   *bundle.Bundle
+	platform muster.Platform
+	profile  muster.Profile
+	shards   map[string]*shard // by the id of each control for these hosts
 }
 
 // Input of one evaluation.
@@ -38,29 +37,30 @@ type Input struct {
 }
 
 // Facts lists what to gather for hosts of this platform and profile, ordered by
-// name: the facts that applicable controls ask for and that have a statement
-// for the platform. only limits it to these controls; none means all.
-func (e *Evaluator) Facts(platform muster.Platform, profile muster.Profile, only []string) []muster.Fact {
+// name: the facts that applicable controls of the bundle ask for and that have a
+// statement for the platform. only limits it to these controls; none means all.
+func Facts(b *bundle.Bundle, platform muster.Platform, profile muster.Profile, only []string) []muster.Fact {
 	need := map[string]bool{}
-	for _, c := range e.bundle.Controls {
+	for _, c := range b.Controls {
 		if (len(only) == 0 || slices.Contains(only, c.ID)) && elsewhere(c, platform, profile) == "" {
-			for _, name := range e.asked(c, platform) {
+			for _, name := range asked(b, c, platform) {
 				need[name] = true
 			}
 		}
 	}
 	facts := make([]muster.Fact, 0, len(need))
 	for _, name := range slices.Sorted(maps.Keys(need)) {
-		facts = append(facts, e.bundle.Facts[name])
+		facts = append(facts, b.Facts[name])
 	}
 	return facts
 }
 
 // Eval judges every control of the bundle, in the catalogue's order. Its error
-// is about the call: an unknown profile or control id, or a context that is done.
+// is about the call: another kind of host, an unknown control id, or a context
+// that is done.
 func (e *Evaluator) Eval(ctx context.Context, in Input) ([]muster.Finding, error) {
-	if _, err := muster.ParseProfile(string(in.Host.Profile)); err != nil {
-		return nil, fmt.Errorf("evaluate policy: %w", err)
+	if in.Host.Platform != e.platform || in.Host.Profile != e.profile {
+		return nil, fmt.Errorf("evaluate policy: it was compiled for %s %s, not for %s %s", e.platform, e.profile, in.Host.Platform, in.Host.Profile)
 	}
 	for _, id := range in.Only {
 		if !slices.ContainsFunc(e.bundle.Controls, func(c muster.Control) bool { return c.ID == id }) {
@@ -75,7 +75,7 @@ func (e *Evaluator) Eval(ctx context.Context, in Input) ([]muster.Finding, error
 		}
 		f := muster.Finding{
 			Control: c.ID, Title: c.Title, Severity: c.Severity, Remedy: c.RemedyOn(in.Host.Platform),
-			Facts: e.asked(c, in.Host.Platform), Violations: []muster.Violation{}, Notes: []string{},
+			Facts: asked(e.bundle, c, e.platform), Violations: []muster.Violation{}, Notes: []string{},
 		}
 		if reason := elsewhere(c, in.Host.Platform, in.Host.Profile); reason != "" {
 			f.Status, f.Reason = muster.StatusNotApplicable, reason
@@ -111,10 +111,10 @@ func elsewhere(c muster.Control, platform muster.Platform, profile muster.Profil
 
 // asked lists the names of a control's facts that have a statement for the
 // platform, each once.
-func (e *Evaluator) asked(c muster.Control, platform muster.Platform) []string {
+func asked(b *bundle.Bundle, c muster.Control, platform muster.Platform) []string {
 	names := []string{}
 	for _, name := range append(slices.Concat(c.Facts...), c.Also...) {
-		if e.bundle.Facts[name].SQL[platform] != "" && !slices.Contains(names, name) {
+		if b.Facts[name].SQL[platform] != "" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
@@ -123,7 +123,7 @@ func (e *Evaluator) asked(c muster.Control, platform muster.Platform) []string {
 
 // unready says why the control cannot be asked; "" when it can.
 func (e *Evaluator) unready(c muster.Control, in Input) string {
-	if reason := e.broken[c.ID]; reason != "" {
+	if reason := e.shards[c.ID].broken[c.ID]; reason != "" {
 		return reason
 	}
 	required := 0

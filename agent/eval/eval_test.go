@@ -40,7 +40,7 @@ const oneFact = "#   facts: [a]\n"
 func mustBundle(tb testing.TB, lists string, controls ...string) *bundle.Bundle {
 	tb.Helper()
 	fsys := fstest.MapFS{
-		"facts/t/data.yaml":     {Data: []byte("{a: {linux: SELECT 1}, b: {linux: SELECT 1}, c: {linux: SELECT 1}, w: {windows: SELECT 1}}")},
+		"facts/t/data.yaml":   {Data: []byte("{a: {linux: SELECT 1}, b: {linux: SELECT 1}, c: {linux: SELECT 1}, w: {windows: SELECT 1}}")},
 		"freshness/data.yaml": {Data: []byte("{fresh: 45}")},
 		"lists/data.yaml":     {Data: []byte(lists)},
 		"waivers/data.yaml": {Data: []byte(`[
@@ -59,7 +59,7 @@ func mustBundle(tb testing.TB, lists string, controls ...string) *bundle.Bundle 
 
 func mustEval(tb testing.TB, b *bundle.Bundle, facts map[string]muster.FactResult) []muster.Finding {
 	tb.Helper()
-	e, err := eval.New(context.Background(), b)
+	e, err := eval.New(context.Background(), b, muster.Linux, muster.Workstation)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -178,12 +178,12 @@ func TestPartOfAControlIsNotAsked(t *testing.T) {
 
 func TestWhoIsAsked(t *testing.T) {
 	b := mustBundle(t, "{}", header(1, "#   facts: [a, w]\n#   also: [b]\n")+"violations := set()\n", header(2, "#   facts: [c]\n")+"violations := set()\n")
-	e, err := eval.New(context.Background(), b)
+	e, err := eval.New(context.Background(), b, muster.Linux, muster.Workstation)
 	if err != nil {
 		t.Fatal(err)
 	}
 	names := func(platform muster.Platform, profile muster.Profile, only ...string) (out []string) {
-		for _, f := range e.Facts(platform, profile, only) {
+		for _, f := range eval.Facts(b, platform, profile, only) {
 			out = append(out, f.Name)
 		}
 		return out
@@ -204,15 +204,21 @@ func TestWhoIsAsked(t *testing.T) {
 		t.Error(f, err)
 	}
 	in.Host.Profile = muster.EMS
-	if f, err := e.Eval(context.Background(), in); err != nil || f[0].Status != muster.StatusNotApplicable || f[0].Reason == "" {
+	if _, err := e.Eval(context.Background(), in); err == nil {
+		t.Error("what was compiled for workstations judges another host")
+	}
+	ems, err := eval.New(context.Background(), b, muster.Linux, muster.EMS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err := ems.Eval(context.Background(), in); err != nil || f[0].Status != muster.StatusNotApplicable || f[0].Reason == "" {
 		t.Error(f, err)
 	}
 	in.Only = []string{"MVS-T-9"}
-	if _, err := e.Eval(context.Background(), in); err == nil {
+	if _, err := ems.Eval(context.Background(), in); err == nil {
 		t.Error("a control that is not there can be chosen")
 	}
-	in.Only, in.Host.Profile = nil, ""
-	if _, err := e.Eval(context.Background(), in); err == nil {
+	if _, err := eval.New(context.Background(), b, muster.Linux, ""); err == nil {
 		t.Error("no profile is a profile")
 	}
 }
@@ -257,7 +263,7 @@ func TestGreedyControls(t *testing.T) {
 			t.Errorf("%s: %s %s", f[i].Control, f[i].Status, f[i].Reason)
 		}
 	}
-	e, err := eval.New(context.Background(), b)
+	e, err := eval.New(context.Background(), b, muster.Linux, muster.Workstation)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,16 +281,19 @@ func TestNoControlPassesWithoutItsFacts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := eval.New(context.Background(), b)
-	if err != nil {
-		t.Fatal(err)
-	}
+	kinds := map[string]*eval.Evaluator{}
 	for _, c := range b.Controls {
 		for _, platform := range c.Platforms {
 			for _, profile := range c.Profiles {
+				kind := string(platform) + string(profile)
+				if kinds[kind] == nil {
+					if kinds[kind], err = eval.New(context.Background(), b, platform, profile); err != nil {
+						t.Fatal(err)
+					}
+				}
 				host := muster.Host{Hostname: "h", Profile: profile, Platform: platform}
 				everything := map[string]muster.FactResult{}
-				for _, f := range e.Facts(platform, profile, nil) {
+				for _, f := range eval.Facts(b, platform, profile, nil) {
 					everything[f.Name] = muster.FactResult{Name: f.Name, Status: muster.FactOK}
 				}
 				for _, entry := range c.Facts {
@@ -297,7 +306,7 @@ func TestNoControlPassesWithoutItsFacts(t *testing.T) {
 						for _, name := range there {
 							facts[name] = muster.FactResult{Name: name, Status: status, Reason: "gone"}
 						}
-						f, err := e.Eval(context.Background(), eval.Input{Host: host, Now: now, Facts: facts, Only: []string{c.ID}})
+						f, err := kinds[kind].Eval(context.Background(), eval.Input{Host: host, Now: now, Facts: facts, Only: []string{c.ID}})
 						if err != nil {
 							t.Fatal(err)
 						}

@@ -25,9 +25,14 @@ func FuzzEval(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	e, err := eval.New(context.Background(), b)
-	if err != nil {
-		f.Fatal(err)
+	kinds := map[[2]bool]*eval.Evaluator{}
+	for _, workstation := range []bool{true, false} {
+		for _, windows := range []bool{true, false} {
+			platform, profile := kind(workstation, windows)
+			if kinds[[2]bool{workstation, windows}], err = eval.New(context.Background(), b, platform, profile); err != nil {
+				f.Fatal(err)
+			}
+		}
 	}
 	f.Fuzz(func(t *testing.T, text []byte, workstation, windows bool) {
 		var facts map[string]muster.FactResult
@@ -35,14 +40,8 @@ func FuzzEval(f *testing.F) {
 			return
 		}
 		in := input(facts)
-		in.Host.Profile, in.Host.Platform = muster.EMS, muster.Linux
-		if workstation {
-			in.Host.Profile = muster.Workstation
-		}
-		if windows {
-			in.Host.Platform = muster.Windows
-		}
-		findings, err := e.Eval(context.Background(), in)
+		in.Host.Platform, in.Host.Profile = kind(workstation, windows)
+		findings, err := kinds[[2]bool{workstation, windows}].Eval(context.Background(), in)
 		if err != nil || len(findings) != len(b.Controls) {
 			t.Fatal(len(findings), err)
 		}
@@ -71,4 +70,15 @@ func met(entry []string, platform muster.Platform, b *bundle.Bundle, facts map[s
 		}
 	}
 	return !asked
+}
+
+func kind(workstation, windows bool) (platform muster.Platform, profile muster.Profile) {
+	platform, profile = muster.Linux, muster.EMS
+	if workstation {
+		profile = muster.Workstation
+	}
+	if windows {
+		platform = muster.Windows
+	}
+	return platform, profile
 }

@@ -72,6 +72,7 @@ warning and changes no code. Treat any other code as 4.`)
 	flags.StringVar(&f.osquery, "osquery", "auto", "ask osquery, too: auto (one that runs), start (one for this audit), off, or the path of a `SOCKET`")
 	f.place.register(flags)
 	complete(cmd, "output", output.Formats()...)
+	_ = cmd.RegisterFlagCompletionFunc("only", controlIDs) // fails only for a flag that is not there
 	complete(cmd, "profile", string(muster.Workstation), string(muster.EMS))
 	return cmd
 }

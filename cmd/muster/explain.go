@@ -11,6 +11,7 @@ import (
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/agent"
 	"github.com/passmuster/muster/cmd/muster/internal/output"
+	"github.com/passmuster/muster/policies"
 )
 
 func newExplainCommand() *cobra.Command {
@@ -61,6 +62,7 @@ computer is asked. Without an ID it lists every control of the policy.`,
 			return nil
 		},
 	}
+	cmd.ValidArgsFunction = controlIDs
 	exitStatus(cmd, `
   0  the controls were printed
   2  there is no such control, or the policy or the site file is not usable`)
@@ -70,6 +72,15 @@ computer is asked. Without an ID it lists every control of the policy.`,
 	flags.BoolVar(&unsigned, "unsigned", false, "accept an unsigned policy from --bundle")
 	p.register(flags)
 	return cmd
+}
+
+// controlIDs offers the built-in controls to the shell, with their titles.
+func controlIDs(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	var ids []cobra.Completion
+	for _, c := range policies.Catalogue() {
+		ids = append(ids, cobra.CompletionWithDesc(c.ID, c.Title))
+	}
+	return ids, cobra.ShellCompDirectiveNoFileComp
 }
 
 func choose(controls []muster.Control, ids []string) ([]muster.Control, error) {

@@ -127,7 +127,8 @@ func newRootCommand() *cobra.Command {
 		Short: "Inspect this computer against the election security baseline",
 		Long: `muster inspects this computer against the minimum security baseline for election
 offices, and says what to fix first. With a site file it also keeps a signed report
-for the state. It never uses the network.`,
+for the state. It never uses the network, but for "muster policy publish", which is for
+the state itself.`,
 		Example: `  sudo muster audit                 inspect this computer
   muster explain MVS-ENC-01         what a control asks for, and why
   muster status                     what happened to the reports`,

@@ -3,7 +3,9 @@ package main
 import (
 	"io"
 	"os"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
@@ -24,6 +26,17 @@ func terminal(w io.Writer) (width int, color bool) {
 		width = 0
 	}
 	return width, os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && ansi(f)
+}
+
+// plain leaves out what is not to be shown on a terminal: the words of a bundle
+// or a server that nobody has verified.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, s)
 }
 
 // progress shows how far the audit is, on a terminal only and only when it

@@ -56,7 +56,7 @@ func run(ctx context.Context, w io.Writer, bin string, runs int) error {
 
 func makeSite(ctx context.Context, bin, dir string) (string, error) {
 	key := filepath.Join(dir, "policy-key.pem")
-	if out, err := exec.CommandContext(ctx, filepath.Join(bin, "muster"), "policy", "keygen", "-o", key).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, filepath.Join(bin, "muster"), "policy", "keygen", "--no-passphrase", "-o", key).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("make a policy key: %w\n%s", err, out)
 	}
 	out, err := exec.CommandContext(ctx, filepath.Join(bin, "muster-collector"), "site",

@@ -126,7 +126,7 @@ func (d *demo) policy(ctx context.Context) error {
 	if err := stateSources(d.path("policies"), d.now); err != nil {
 		return err
 	}
-	if _, err := d.tool(ctx, "muster", "policy", "keygen", "-o", d.path("ciso.pem")); err != nil {
+	if _, err := d.tool(ctx, "muster", "policy", "keygen", "--no-passphrase", "-o", d.path("ciso.pem")); err != nil {
 		return err
 	}
 	_, err := d.tool(ctx, "muster", "policy", "build", d.path("policies"), "-o", d.path("bundle.tar.gz"), "--version", "1", "--revision", "demo-1", "--key", d.path("ciso.pem"))

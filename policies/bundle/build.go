@@ -30,14 +30,12 @@ func Build(fsys fs.FS, opts BuildOptions) ([]byte, error) {
 	if opts.Version < 1 {
 		return nil, fmt.Errorf("build policy bundle: version %d: give a number from 1, higher than the last one", opts.Version)
 	}
-	files, err := sources(fsys, false)
+	files, b, err := assemble(fsys)
 	if err != nil {
 		return nil, fmt.Errorf("build policy bundle: %w", err)
 	}
-	delete(files, catalogueFile)
-	b, err := load(files)
-	if err != nil {
-		return nil, fmt.Errorf("build policy bundle: %w", err)
+	if p := b.checkExceptions(b.hasControl); p != nil {
+		return nil, fmt.Errorf("build policy bundle: %s", p[0])
 	}
 	m := manifest{Revision: opts.Revision, Rego: 1}
 	if m.Revision == "" {
@@ -47,10 +45,32 @@ func Build(fsys fs.FS, opts BuildOptions) ([]byte, error) {
 	if files[manifestFile], err = json.Marshal(m); err != nil {
 		return nil, fmt.Errorf("build policy bundle: %w", err)
 	}
-	if files[catalogueFile], err = marshalCatalogue(b.Controls); err != nil {
-		return nil, fmt.Errorf("build policy bundle: %w", err)
-	}
 	return pack(files)
+}
+
+// Files gives what a bundle of the sources in fsys would hold, but the manifest.
+func Files(fsys fs.FS) (map[string][]byte, error) {
+	files, _, err := assemble(fsys)
+	if err != nil {
+		return nil, fmt.Errorf("read policy folder: %w", err)
+	}
+	return files, nil
+}
+
+// assemble reads sources and adds the catalogue.
+func assemble(fsys fs.FS) (map[string][]byte, *Bundle, error) {
+	files, err := sources(fsys, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	delete(files, manifestFile)
+	delete(files, catalogueFile) // may be behind the Rego that it was made from
+	b, err := load(files)
+	if err != nil {
+		return nil, nil, err
+	}
+	files[catalogueFile], err = marshalCatalogue(b.Controls)
+	return files, b, err
 }
 
 // pack writes the files in order, without times or owners.

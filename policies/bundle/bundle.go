@@ -11,17 +11,16 @@
 //	lists/data.yaml         name: {dated, source, value}
 //	freshness/data.yaml     name: days that a list stays fresh; 0 means for ever
 //	waivers/data.yaml       a list of muster.Waiver
+//	attestations/data.yaml  a list of muster.Attestation
+//	counties/<fips>/data.yaml, hosts/<host id>/data.yaml
+//	                        {lists: {name: {dated, source, value}}} over those of the state
 //
 // Foreign bundles are read with bounds on files and bytes, and nothing in them
 // is believed before its signature is verified.
 package bundle
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/passmuster/muster"
@@ -49,12 +48,16 @@ type Bundle struct {
 	Facts    map[string]muster.Fact
 	Lists    map[string]List
 	Waivers  []muster.Waiver
+	// Attestations as the bundle has them, those that hold no more among them.
+	Attestations []muster.Attestation
 	// Modules is the Rego source by file name, tests left out.
 	Modules map[string][]byte
 
-	data      map[string]any    // of the data files, lists and facts left out
+	data      map[string]any    // of the data files
 	freshness map[string]int    // list name to days; absent or 0 means no limit
 	areas     map[string]string // fact name to the folder in facts that has it
+	counties  map[muster.County]map[string]List
+	hosts     map[muster.HostID]map[string]List
 }
 
 // List is dated data that controls read as data.lists.<name>.
@@ -66,6 +69,8 @@ type List struct {
 	Source string
 	// MaxAge after which the list is stale; 0 means never.
 	MaxAge time.Duration
+	// Layer it comes from: LayerState, "county 17031", "host h…", LayerAttested, LayerFile.
+	Layer string
 }
 
 // Stale reports whether the list is past its date at now. A list that can go
@@ -80,32 +85,17 @@ func (b *Bundle) Stale(now time.Time) bool {
 }
 
 // Data is the document that Rego sees as data: the bundle's data files, and the
-// plain values of the lists under "lists". The caller must not change it.
+// plain values of the lists under "lists". What the engine itself reads is left
+// out. The caller must not change it.
 func (b *Bundle) Data() map[string]any {
 	data := maps.Clone(b.data)
+	for _, name := range []string{"facts", "freshness", "waivers", "attestations", "counties", "hosts"} {
+		delete(data, name)
+	}
 	lists := make(map[string]any, len(b.Lists))
 	for name, l := range b.Lists {
 		lists[name] = l.Value
 	}
 	data["lists"] = lists
 	return data
-}
-
-// digest is independent of packing and of order.
-func digest(files map[string][]byte) string {
-	h := sha256.New()
-	field := func(b []byte) {
-		var n [8]byte
-		binary.BigEndian.PutUint64(n[:], uint64(len(b)))
-		h.Write(n[:])
-		h.Write(b)
-	}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if name == signaturesFile {
-			continue
-		}
-		field([]byte(name))
-		field(files[name])
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }

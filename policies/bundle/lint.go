@@ -50,6 +50,9 @@ func Lint(fsys fs.FS, checkSQL func(platform muster.Platform, sql string) error)
 		}
 	}
 	l.sql(checkSQL)
+	if l.data != nil {
+		l.problems = append(l.problems, l.data.checkExceptions(func(id string) bool { return ids[id] != "" })...)
+	}
 	slices.SortFunc(l.problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Text, b.Text))
 	})
@@ -67,6 +70,7 @@ type linter struct {
 	facts    map[string]muster.Fact
 	areas    map[string]string
 	lists    map[string]bool
+	data     *Bundle // of the data files; nil where they cannot be read
 	problems []Problem
 }
 
@@ -83,7 +87,7 @@ func (l *linter) loadData() {
 		l.add(".", 0, "%v", err)
 		return
 	}
-	l.facts, l.areas = b.Facts, b.areas
+	l.data, l.facts, l.areas = b, b.Facts, b.areas
 	for name := range b.freshness {
 		l.lists[name] = true
 	}

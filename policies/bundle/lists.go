@@ -29,13 +29,27 @@ func (b *Bundle) WithLists(jsonBytes []byte) (*Bundle, error) {
 	}
 	laid := *b
 	laid.Lists = maps.Clone(b.Lists)
-	maps.Copy(laid.Lists, over)
+	for name, l := range over {
+		l.Layer = LayerFile
+		laid.Lists[name] = l
+	}
 	return &laid, nil
 }
 
 // reads reports whether a control reads the list.
 func (b *Bundle) reads(list string) bool { return slices.Contains(b.listNames(), list) }
 
+// ListNames lists every list that the bundle has or that a control reads, in order.
+func (b *Bundle) ListNames() []string {
+	names := slices.AppendSeq(b.listNames(), maps.Keys(b.Lists))
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// MaxAge is the time after which a list of this name is stale; 0 means never.
+func (b *Bundle) MaxAge(list string) time.Duration { return maxAge(b.freshness, list) }
+
+// listNames lists those that a control reads.
 func (b *Bundle) listNames() []string {
 	var names []string
 	for _, c := range b.Controls {
@@ -55,7 +69,7 @@ func parseLists(set map[string]any, freshness map[string]int) (map[string]List, 
 		if name == "dated" {
 			continue
 		}
-		l := List{Value: entry, Dated: dated, MaxAge: time.Duration(freshness[name]) * 24 * time.Hour}
+		l := List{Value: entry, Dated: dated, MaxAge: maxAge(freshness, name), Layer: LayerState}
 		if own, ok := entry.(map[string]any); ok && own["value"] != nil && own["dated"] != nil {
 			l.Value = own["value"]
 			l.Source, _ = own["source"].(string)

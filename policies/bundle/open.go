@@ -1,14 +1,10 @@
 package bundle
 
 import (
-	"archive/tar"
-	"bytes"
 	"cmp"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"path"
@@ -26,9 +22,9 @@ import (
 // Bounds on a bundle, so that a small file cannot become a large one.
 const (
 	// MaxFiles is the most files that a bundle may hold.
-	MaxFiles = 2_000
+	MaxFiles = policies.MaxFiles
 	// MaxBytes is the most bytes that a bundle may hold, uncompressed.
-	MaxBytes = 16 << 20
+	MaxBytes = policies.MaxBytes
 )
 
 const (
@@ -38,6 +34,8 @@ const (
 )
 
 var factName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+var errNoSources = errors.New("no policy files here: want controls/*.rego and facts/*/data.yaml")
 
 // OpenOptions says what a bundle must prove.
 type OpenOptions struct {
@@ -53,7 +51,7 @@ type OpenOptions struct {
 // Open reads a packed bundle (tar, gzip) and verifies it. The error wraps
 // ErrUnsigned or ErrUntrusted where these apply. An expired bundle opens.
 func Open(data []byte, opts OpenOptions) (*Bundle, error) {
-	files, err := unpack(data)
+	files, err := policies.Unpack(data)
 	if err != nil {
 		return nil, fmt.Errorf("open policy bundle: %w", err)
 	}
@@ -127,7 +125,7 @@ func sources(fsys fs.FS, tests bool) (map[string][]byte, error) {
 		return nil, err
 	}
 	if len(files) == 0 {
-		return nil, errors.New("no policy files here: want controls/*.rego and facts/*/data.yaml")
+		return nil, errNoSources
 	}
 	return files, nil
 }
@@ -143,53 +141,6 @@ func isData(name string) bool {
 		return true
 	}
 	return false
-}
-
-func unpack(data []byte) (map[string][]byte, error) {
-	zr, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return nil, fmt.Errorf(garbled, err)
-	}
-	left := &io.LimitedReader{R: zr, N: MaxBytes + 1}
-	files, err := untar(left)
-	if left.N <= 0 || len(files) > MaxFiles {
-		return nil, fmt.Errorf("it unpacks to more than %d files or %d bytes", MaxFiles, MaxBytes)
-	}
-	return files, err
-}
-
-const garbled = "this is no policy bundle, or only part of one: copy it again: %w"
-
-func untar(r io.Reader) (map[string][]byte, error) {
-	tr := tar.NewReader(r)
-	files := map[string][]byte{}
-	for len(files) <= MaxFiles {
-		h, err := tr.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf(garbled, err)
-		}
-		if h.Typeflag == tar.TypeDir {
-			continue
-		}
-		name := strings.TrimPrefix(h.Name, "/")
-		if h.Typeflag != tar.TypeReg || !fs.ValidPath(name) {
-			return nil, fmt.Errorf("it holds %q, which is no plain file", h.Name)
-		}
-		if _, twice := files[name]; twice {
-			return nil, fmt.Errorf("it holds %s twice", name)
-		}
-		if files[name], err = io.ReadAll(tr); err != nil {
-			return nil, fmt.Errorf(garbled, err)
-		}
-	}
-	// The checksum of the whole comes after the last file.
-	if _, err := io.Copy(io.Discard, r); err != nil {
-		return nil, fmt.Errorf(garbled, err)
-	}
-	return files, nil
 }
 
 // manifest is what .manifest tells us; OPA's own fields but revision are left to OPA.
@@ -209,7 +160,7 @@ type release struct {
 }
 
 func load(files map[string][]byte) (*Bundle, error) {
-	b := &Bundle{Digest: digest(files), Modules: map[string][]byte{}, data: map[string]any{}}
+	b := &Bundle{Digest: policies.Digest(files), Modules: map[string][]byte{}, data: map[string]any{}}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		switch {
 		case path.Ext(name) == ".rego" && !isTest(name):
@@ -254,11 +205,9 @@ func (b *Bundle) read(catalogue []byte) (err error) {
 	if err := b.readFacts(b.data["facts"]); err != nil {
 		return err
 	}
-	if err := reshape(b.data["waivers"], &b.Waivers); err != nil {
-		return fmt.Errorf("read waivers: %w", err)
+	if err := b.readExceptions(); err != nil {
+		return err
 	}
-	delete(b.data, "facts") // SQL is no business of a control
-
 	if catalogue != nil {
 		if err := json.Unmarshal(catalogue, &b.Controls); err != nil {
 			return fmt.Errorf("read %s: %w", catalogueFile, err)
@@ -278,7 +227,7 @@ func (b *Bundle) read(catalogue []byte) (err error) {
 			}
 		}
 	}
-	return nil
+	return b.readLayers()
 }
 
 // readFacts reads area: {name: {windows: SQL, linux: SQL}}. Areas are for people;

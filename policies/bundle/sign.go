@@ -4,22 +4,28 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 
 	opa "github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/open-policy-agent/opa/v1/util"
+
+	"github.com/passmuster/muster/policies"
 )
 
 var (
-	// ErrUnsigned: the bundle carries no signature. Sign it with muster policy build --key.
+	// ErrUnsigned: the bundle carries no signature. Sign it with muster policy sign.
 	ErrUnsigned = errors.New("it is not signed")
 	// ErrUntrusted: no key that this host trusts made the signature. The site
 	// file may be of another state, or older than the last change of keys.
@@ -31,35 +37,93 @@ const algorithm = "ES256"
 // Sign adds a signature to a built bundle, or replaces the one it has. key is a
 // P-256 key. OPA verifies it with the algorithm ES256 and the key id KeyID.
 func Sign(data []byte, key *ecdsa.PrivateKey) ([]byte, error) {
-	if key.Curve != elliptic.P256() {
-		return nil, errors.New("sign policy bundle: the key is not a P-256 key: make one with muster policy keygen")
-	}
-	files, err := unpack(data)
-	if err != nil {
-		return nil, fmt.Errorf("sign policy bundle: %w", err)
-	}
-	delete(files, signaturesFile)
-	infos, err := hashes(files)
-	if err != nil {
-		return nil, fmt.Errorf("sign policy bundle: %w", err)
-	}
 	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 	if err != nil {
 		return nil, fmt.Errorf("sign policy bundle: %w", err)
 	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
+	return SignWith(data, public, func(input []byte) ([]byte, error) {
+		sum := sha256.Sum256(input)
+		return ecdsa.SignASN1(rand.Reader, key, sum[:])
+	})
+}
+
+// SignWith signs like Sign with a key that is elsewhere. sign gets the bytes to
+// sign and gives the ECDSA signature of their SHA-256, in DER or as 64 raw bytes;
+// public is the other half of its key, DER SubjectPublicKeyInfo.
+func SignWith(data, public []byte, sign func(input []byte) ([]byte, error)) ([]byte, error) {
+	parsed, err := x509.ParsePKIXPublicKey(public)
+	if err != nil {
+		return nil, fmt.Errorf("sign policy bundle: read the public key: %w", err)
+	}
+	key, ok := parsed.(*ecdsa.PublicKey)
+	if !ok || key.Curve != elliptic.P256() {
+		return nil, errors.New("sign policy bundle: the key is not a P-256 key: make one with muster policy keygen")
+	}
+	files, err := policies.Unpack(data)
 	if err != nil {
 		return nil, fmt.Errorf("sign policy bundle: %w", err)
 	}
-	block := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
-	token, err := opa.GenerateSignedToken(infos, opa.NewSigningConfig(string(block), algorithm, ""), KeyID(public))
+	delete(files, signaturesFile)
+	input, err := signingInput(files, KeyID(public))
 	if err != nil {
 		return nil, fmt.Errorf("sign policy bundle: %w", err)
 	}
+	answer, err := sign(input)
+	if err != nil {
+		return nil, fmt.Errorf("sign policy bundle: %w", err)
+	}
+	signature, err := rawSignature(key, input, answer)
+	if err != nil {
+		return nil, fmt.Errorf("sign policy bundle: %w", err)
+	}
+	token := string(input) + "." + base64.RawURLEncoding.EncodeToString(signature)
 	if files[signaturesFile], err = json.Marshal(opa.SignaturesConfig{Signatures: []string{token}}); err != nil {
 		return nil, fmt.Errorf("sign policy bundle: %w", err)
 	}
 	return pack(files)
+}
+
+// signingInput is the JWS signing input (RFC 7515) over the hashes of the files.
+func signingInput(files map[string][]byte, keyID string) ([]byte, error) {
+	infos, err := hashes(files)
+	if err != nil {
+		return nil, err
+	}
+	var input []byte
+	for i, part := range []any{
+		map[string]any{"alg": algorithm, "kid": keyID},
+		map[string]any{"files": infos, "keyid": keyID}, // OPA still looks for keyid here, too
+	} {
+		text, err := json.Marshal(part)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			input = append(input, '.')
+		}
+		input = base64.RawURLEncoding.AppendEncode(input, text)
+	}
+	return input, nil
+}
+
+// rawSignature gives the form that JWS wants, of a signature that is proved good.
+func rawSignature(key *ecdsa.PublicKey, input, answer []byte) ([]byte, error) {
+	const half = 32
+	sum := sha256.Sum256(input)
+	if ecdsa.VerifyASN1(key, sum[:], answer) {
+		var pair struct{ R, S *big.Int }
+		if _, err := asn1.Unmarshal(answer, &pair); err != nil {
+			return nil, err
+		}
+		raw := make([]byte, 2*half)
+		pair.R.FillBytes(raw[:half])
+		pair.S.FillBytes(raw[half:])
+		return raw, nil
+	}
+	if len(answer) == 2*half && ecdsa.Verify(key, sum[:], new(big.Int).SetBytes(answer[:half]), new(big.Int).SetBytes(answer[half:])) {
+		return answer, nil
+	}
+	return nil, errors.New("the signature does not fit the public key: want ECDSA P-256 over the SHA-256 of the input, in DER or as 64 raw bytes")
 }
 
 // KeyID names a public key (DER SubjectPublicKeyInfo): the first 16 hex digits

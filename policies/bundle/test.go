@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/cover"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/tester"
 )
@@ -33,14 +33,23 @@ const testTimeout = 10 * time.Second
 // Test runs the *_test.rego files of a folder, by file and name, under the same
 // capabilities as a host.
 func Test(ctx context.Context, fsys fs.FS) ([]TestResult, error) {
-	files, err := sources(fsys, true)
+	modules, data, err := testSources(fsys)
 	if err != nil {
 		return nil, fmt.Errorf("test policy: %w", err)
+	}
+	return testModules(ctx, modules, data)
+}
+
+// testSources reads the Rego of a folder, tests included, and the data it sees.
+func testSources(fsys fs.FS) (map[string]*ast.Module, map[string]any, error) {
+	files, err := sources(fsys, true)
+	if err != nil {
+		return nil, nil, err
 	}
 	files[catalogueFile] = []byte("[]") // incomplete metadata is for Lint to say
 	b, err := load(files)
 	if err != nil {
-		return nil, fmt.Errorf("test policy: %w", err)
+		return nil, nil, err
 	}
 	modules := map[string]*ast.Module{}
 	for name, source := range files {
@@ -48,22 +57,31 @@ func Test(ctx context.Context, fsys fs.FS) ([]TestResult, error) {
 			continue
 		}
 		if modules[name], err = parse(name, source); err != nil {
-			return nil, fmt.Errorf("test policy: %w", err)
+			return nil, nil, err
 		}
 	}
-	store := inmem.NewFromObjectWithOpts(b.Data(), inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
+	return modules, b.Data(), nil
+}
+
+func testModules(ctx context.Context, modules map[string]*ast.Module, data map[string]any) ([]TestResult, error) {
+	return traceModules(ctx, modules, data, nil)
+}
+
+// traceModules runs the tests and shows each step to lines, unless that is nil.
+func traceModules(ctx context.Context, modules map[string]*ast.Module, data map[string]any, lines *cover.Cover) ([]TestResult, error) {
+	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
 	txn, err := store.NewTransaction(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("test policy: %w", err)
 	}
 	defer store.Abort(ctx, txn)
-	return runTests(ctx, modules, store, txn)
-}
-
-func runTests(ctx context.Context, modules map[string]*ast.Module, store storage.Store, txn storage.Transaction) ([]TestResult, error) {
 	compiler := ast.NewCompiler().WithCapabilities(Capabilities()).WithStrict(true).WithEnablePrintStatements(true)
-	results, err := tester.NewRunner().SetCompiler(compiler).SetStore(store).SetModules(modules).SetTimeout(testTimeout).
-		CapturePrintOutput(true).RaiseBuiltinErrors(true).RunTests(ctx, txn)
+	runner := tester.NewRunner().SetCompiler(compiler).SetStore(store).SetModules(modules).SetTimeout(testTimeout).
+		CapturePrintOutput(true).RaiseBuiltinErrors(true)
+	if lines != nil {
+		runner.SetCoverageQueryTracer(lines)
+	}
+	results, err := runner.RunTests(ctx, txn)
 	if err != nil {
 		return nil, fmt.Errorf("test policy: %w", err)
 	}

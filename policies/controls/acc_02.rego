@@ -7,7 +7,7 @@
 #   severity: high
 #   profiles: [workstation, ems]
 #   platforms: [windows, linux]
-#   facts: [admins, domain, domain_registry]
+#   facts: [{any: [admin_members, admins]}, {any: [admin_members, domain]}, {any: [admin_members, domain_registry]}]
 #   also: [sudo_rules]
 #   lists: [admins_allowed]
 #   maps:
@@ -26,17 +26,16 @@ import data.muster.lib
 
 limit := 3
 
-# Guest and the accounts that Windows keeps for itself are never administrators.
-admins contains a.username if {
+admins contains m.username if {
 	lib.windows
-	some a in input.facts.admins
-	not regex.match(`-(501|503|504)$`, a.sid)
+	some m in lib.administrators
+	m.username != ""
 }
 
-admins contains a.username if {
+admins contains m.username if {
 	not lib.windows
-	some a in input.facts.admins
-	a.username != "root"
+	some m in lib.administrators
+	m.username != "root"
 }
 
 admins contains user if {
@@ -97,7 +96,9 @@ violations contains {"subject": "administrators", "found": sprintf("%d accounts"
 	count(admins) > limit
 }
 
+# osquery lists no members of a domain.
 unknown contains sprintf("joined to %s, whose administrators cannot be listed here", [concat(", ", lib.domains)]) if {
+	not input.facts.admin_members
 	count(lib.domains) > 0
 }
 
@@ -108,7 +109,18 @@ unknown contains sprintf("sudo gives all rights to %s, whose members were not li
 	not user in {"%sudo", "%wheel", "%admin"}
 }
 
-unknown contains "no administrator was seen at all" if count(input.facts.admins) == 0
+# Left behind by an account that is gone, or its domain is out of reach.
+unknown contains sprintf("the administrator %s has no name that can be found here", [m.sid]) if {
+	some m in lib.administrators
+	m.username == ""
+}
+
+unknown contains "no administrator was seen at all" if count(lib.administrators) == 0
+
+notes contains sprintf("%s is a group: only its domain tells who is in it", [m.username]) if {
+	some m in lib.administrators
+	m.type == "group"
+}
 
 notes contains sprintf("%s may become root without a password (%s)", [r.header, r.source]) if {
 	some r in rules

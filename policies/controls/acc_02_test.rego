@@ -88,3 +88,55 @@ test_pass_sudo_rule_for_one_program if {
 		count(acc_02.violations) == 0 with input as h with data.lists.admins_allowed as allowed
 	}
 }
+
+# Windows' own list, which names members of a domain and accounts that are off.
+native(members) := {
+	"host": {"platform": "windows", "profile": "workstation"},
+	"facts": {"admin_members": members, "domain": [{"domain_name": "COUNTY"}], "domain_registry": [], "admins": [{"username": "mallory", "sid": "S-1-5-21-1-2-3-1066"}]},
+}
+
+it := {"sid": "S-1-5-21-1-2-3-1002", "username": "CountyIT", "type": "user", "enabled": "1"}
+
+group := {"sid": "S-1-5-21-9-9-9-512", "username": `COUNTY\Domain Admins`, "type": "group", "enabled": ""}
+
+test_pass_native if {
+	off := {"sid": "S-1-5-21-1-2-3-1066", "username": "mallory", "type": "user", "enabled": "0"}
+	gone := {"sid": "S-1-5-21-1-2-3-1077", "username": "", "type": "deleted", "enabled": ""}
+	guest := {"sid": "S-1-5-21-1-2-3-501", "username": "Guest", "type": "user", "enabled": "1"}
+	h := native([it, off, gone, guest])
+	count(acc_02.violations) == 0 with input as h with data.lists.admins_allowed as allowed
+	count(acc_02.unknown) == 0 with input as h with data.lists.admins_allowed as allowed
+	count(acc_02.notes) == 0 with input as h with data.lists.admins_allowed as allowed
+}
+
+test_pass_native_group_on_the_list if {
+	h := native([it, group])
+	list := array.concat(allowed, [`county\domain admins`])
+	count(acc_02.violations) == 0 with input as h with data.lists.admins_allowed as list
+	count(acc_02.unknown) == 0 with input as h with data.lists.admins_allowed as list
+	count(acc_02.notes) == 1 with input as h with data.lists.admins_allowed as list
+}
+
+test_fail_native if {
+	jdoe := {"sid": "S-1-5-21-9-9-9-1104", "username": `COUNTY\countyit`, "type": "user", "enabled": ""}
+	h := native([it, group, jdoe])
+	{v.subject | some v in acc_02.violations} == {`COUNTY\Domain Admins`, `COUNTY\countyit`} with input as h with data.lists.admins_allowed as allowed
+}
+
+test_unknown_native_name if {
+	h := native([it, {"sid": "S-1-12-1-4-5-6-7", "username": "", "type": "unknown", "enabled": ""}])
+	count(acc_02.violations) == 0 with input as h with data.lists.admins_allowed as allowed
+	count(acc_02.unknown) == 1 with input as h with data.lists.admins_allowed as allowed
+}
+
+test_unknown_nobody if {
+	count(acc_02.unknown) == 1 with input as native([]) with data.lists.admins_allowed as allowed
+	count(acc_02.unknown) == 1 with input as windows([], "") with data.lists.admins_allowed as allowed
+}
+
+# Ignored, whatever osquery says of them.
+test_pass_accounts_of_windows_itself if {
+	h := windows(["countyit"], "")
+	guest := [{"username": "Guest", "sid": "S-1-5-21-1-2-3-501"}]
+	count(acc_02.violations) == 0 with input as h with input.facts.admins as array.concat(h.facts.admins, guest) with data.lists.admins_allowed as allowed
+}

@@ -23,16 +23,6 @@ package muster.controls.air_01
 
 import data.muster.lib
 
-# Linux writes the interface behind an address: fe80::1%eth0.
-plain(address) := split(address, "%")[0]
-
-harmless := ["127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10"]
-
-inside(address, networks) if {
-	some network in networks
-	net.cidr_contains(network, address)
-}
-
 violations contains {"subject": "default route", "found": sprintf("leads to %s", [to(r)]), "want": "no way out"} if {
 	some r in lib.ways_out
 }
@@ -45,14 +35,13 @@ violations contains {"subject": "name server", "found": server, "want": "none"} 
 	some d in input.facts.dns_servers
 	some server in regex.split(`[,\s]+`, trim_space(d.address))
 	server != ""
-	not inside(plain(server), ["127.0.0.0/8", "::1/128"])
+	not lib.inside(server, ["127.0.0.0/8", "::1/128"])
 }
 
 violations contains {"subject": sprintf("address on %s", [a.interface]), "found": a.address, "want": "inside the list closed_network"} if {
 	some a in input.facts.addresses
-	address := plain(a.address)
-	not inside(address, harmless)
-	not inside(address, data.lists.closed_network)
+	not lib.inside(a.address, lib.harmless)
+	not lib.inside(a.address, data.lists.closed_network)
 }
 
 unknown contains "no address was seen, not even the computer's own" if count(input.facts.addresses) == 0

@@ -37,6 +37,11 @@ violations contains {"subject": "domain", "found": sprintf("joined to %s", [doma
 	not closed(domain)
 }
 
+unknown contains "Windows does not say whether it is joined" if {
+	lib.windows
+	count(input.facts.domain) + count(input.facts.domain_registry) == 0
+}
+
 notes contains sprintf("joined to the closed election domain %s", [domain]) if {
 	some domain in lib.domains
 	closed(domain)

@@ -29,6 +29,7 @@ listed := {lib.folded(m.path) | some m in data.lists.manifest}
 
 violations contains {"subject": m.path, "found": "missing", "want": "as in the trusted build"} if {
 	some m in data.lists.manifest
+	count(seen) > 0
 	not seen[lib.folded(m.path)]
 }
 
@@ -60,6 +61,9 @@ unknown contains sprintf("%s could not be read in full", [m.path]) if {
 	some m in data.lists.manifest
 	seen[lib.folded(m.path)].sha256 == ""
 }
+
+# The folder stands in the fact, and the fact may be that of another system.
+unknown contains "no file was seen where the fact trusted_files looks: it has to name the folder of your voting system" if count(seen) == 0
 
 unknown contains "the list manifest is empty" if count(listed) == 0
 

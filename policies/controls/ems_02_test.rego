@@ -17,7 +17,12 @@ test_pass if {
 	count(ems_02.unknown) == 0 with input as host([good, readme]) with data.lists.manifest as manifest
 }
 
-test_fail_missing if count(ems_02.violations) == 1 with input as host([]) with data.lists.manifest as manifest
+test_fail_missing if count(ems_02.violations) == 1 with input as host([readme]) with data.lists.manifest as manifest
+
+test_unknown_when_nothing_is_seen if {
+	count(ems_02.violations) == 0 with input as host([]) with data.lists.manifest as manifest
+	count(ems_02.unknown) == 1 with input as host([]) with data.lists.manifest as manifest
+}
 
 test_fail_changed if count(ems_02.violations) == 1 with input as host([object.union(good, {"sha256": "cc"})]) with data.lists.manifest as manifest
 

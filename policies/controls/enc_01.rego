@@ -28,7 +28,7 @@ import data.muster.lib
 encrypted(v) if {
 	v.protection_status == "1"
 	v.conversion_status == "1"
-	v.encryption_method != "None"
+	lower(v.encryption_method) != "none"
 }
 
 # protection_status can be a remembered value, so it never decides alone.

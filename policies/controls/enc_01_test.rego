@@ -32,6 +32,12 @@ test_fail_when_only_the_remembered_status_is_good if {
 	count(enc_01.violations) == 1 with input as host([volume("C:", "1", "0", "None")])
 }
 
+test_fail_without_a_method if {
+	every method in ["None", "NONE"] {
+		count(enc_01.violations) == 1 with input as host([volume("C:", "1", "1", method)])
+	}
+}
+
 test_fail_linux if count(enc_01.violations) == 1 with input as linux("0")
 
 test_unknown_status if {

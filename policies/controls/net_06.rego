@@ -23,19 +23,31 @@ import data.muster.lib
 
 rows := input.facts.name_resolution
 
+multicast := {r.data | some r in rows; lower(r.name) == "enablemulticast"; contains(lower(r.key), "policies")}
+
 violations contains {"subject": "LLMNR", "found": "on", "want": "EnableMulticast = 0 by policy"} if {
 	lib.windows
-	not "0" in {r.data | some r in rows; lower(r.name) == "enablemulticast"; contains(lower(r.key), "policies")}
+	multicast - {"1"} == set()
+}
+
+unknown contains sprintf("the policy for LLMNR says EnableMulticast = %q", [value]) if {
+	some value in (multicast - {"0", "1"})
 }
 
 netbios_off if lib.values(rows, "enablenetbios") & {"0", "2"} != set()
 
+interfaces := [r | some r in rows; lower(r.name) == "netbiosoptions"; not netbios_off]
+
 violations contains {"subject": "NetBIOS", "found": sprintf("NetbiosOptions = %s on %s", [r.data, lib.basename(r.key)]), "want": "NetbiosOptions = 2 on every interface"} if {
 	lib.windows
-	some r in rows
-	lower(r.name) == "netbiosoptions"
-	r.data != "2"
-	not netbios_off
+	some r in interfaces
+	r.data in {"0", "1"}
+}
+
+unknown contains sprintf("%s says NetbiosOptions = %q", [lib.basename(r.key), r.data]) if {
+	lib.windows
+	some r in interfaces
+	not r.data in {"0", "1", "2"}
 }
 
 unknown contains "no network interface says whether it uses NetBIOS" if {
@@ -46,22 +58,26 @@ unknown contains "no network interface says whether it uses NetBIOS" if {
 
 # On Linux a port tells who answers.
 violations contains {"subject": "LLMNR", "found": sprintf("port 5355 is open (%s)", [r.name]), "want": "LLMNR=no"} if {
+	not lib.windows
 	some r in rows
 	r.port == "5355"
 }
 
 violations contains {"subject": "NetBIOS", "found": sprintf("port 137 is open (%s)", [r.name]), "want": "nmbd stopped"} if {
+	not lib.windows
 	some r in rows
 	r.port == "137"
 }
 
 violations contains {"subject": "mDNS", "found": "avahi-daemon is running", "want": "avahi-daemon stopped"} if {
+	not lib.windows
 	some r in rows
 	r.port == "5353"
 	startswith(r.name, "avahi")
 }
 
 notes contains sprintf("mDNS answers on port 5353 (%s)", [r.name]) if {
+	not lib.windows
 	some r in rows
 	r.port == "5353"
 	not startswith(r.name, "avahi")
@@ -69,6 +85,7 @@ notes contains sprintf("mDNS answers on port 5353 (%s)", [r.name]) if {
 }
 
 unknown contains "cannot see which program answers mDNS on port 5353" if {
+	not lib.windows
 	some r in rows
 	r.port == "5353"
 	r.name == ""

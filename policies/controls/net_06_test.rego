@@ -41,3 +41,40 @@ test_unknown_program_behind_mdns if {
 	count(net_06.violations) == 0 with input as linux("5353", "")
 	count(net_06.unknown) == 1 with input as linux("5353", "")
 }
+
+named(name, value) := {"key": `HKEY_LOCAL_MACHINE\SOFTWARE\Policies\Microsoft\Windows NT\DNSClient`, "name": name, "data": value}
+
+beside(h, row) := {"host": h.host, "facts": {"name_resolution": array.concat(h.facts.name_resolution, [row])}}
+
+judged(h, violations, unknown, notes) if {
+	count(net_06.violations) == violations with input as h
+	count(net_06.unknown) == unknown with input as h
+	count(net_06.notes) == notes with input as h
+}
+
+test_pass_mdns_is_a_note if {
+	judged(windows(["0"], ["2"]), 0, 0, 1)
+	judged(beside(windows(["0"], ["2"]), named("EnableMDNS", "0")), 0, 0, 0)
+	judged(beside(windows(["0"], ["2"]), named("EnableMDNS", "1")), 0, 0, 1)
+	judged(linux("137", "nmbd"), 1, 0, 0)
+}
+
+test_pass_netbios_off_for_all if {
+	judged(beside(windows(["0"], ["0"]), named("EnableNetbios", "0")), 0, 0, 1)
+	judged(beside(windows(["0"], []), named("EnableNetbios", "2")), 0, 0, 1)
+	judged(beside(windows(["0"], ["0"]), named("EnableNetbios", "1")), 1, 0, 1)
+}
+
+test_fail_llmnr_on_by_policy if judged(windows(["1"], ["2"]), 1, 0, 1)
+
+# Only a policy's word counts.
+test_fail_llmnr_off_elsewhere if {
+	row := {"key": `HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Services\Dnscache\Parameters`, "name": "EnableMulticast", "data": "0"}
+	judged(beside(windows([], ["2"]), row), 1, 0, 1)
+}
+
+test_unknown_odd_values if {
+	judged(windows([""], ["2"]), 0, 1, 1)
+	judged(windows(["0"], ["2", ""]), 0, 1, 1)
+	judged(windows(["0"], ["3"]), 0, 1, 1)
+}

@@ -1,0 +1,68 @@
+package policies
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+)
+
+// Bounds on a bundle, so that a small file cannot become a large one.
+const (
+	// MaxFiles is the most files that a bundle may hold.
+	MaxFiles = 2_000
+	// MaxBytes is the most bytes that a bundle may hold, uncompressed.
+	MaxBytes = 16 << 20
+)
+
+// Unpack reads a packed bundle (tar, gzip) into its files by name, within the
+// bounds. It verifies no signature.
+func Unpack(data []byte) (map[string][]byte, error) {
+	zr, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf(garbled, err)
+	}
+	left := &io.LimitedReader{R: zr, N: MaxBytes + 1}
+	files, err := untar(left)
+	if left.N <= 0 || len(files) > MaxFiles {
+		return nil, fmt.Errorf("it unpacks to more than %d files or %d bytes", MaxFiles, MaxBytes)
+	}
+	return files, err
+}
+
+const garbled = "this is no policy bundle, or only part of one: copy it again: %w"
+
+func untar(r io.Reader) (map[string][]byte, error) {
+	tr := tar.NewReader(r)
+	files := map[string][]byte{}
+	for len(files) <= MaxFiles {
+		h, err := tr.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf(garbled, err)
+		}
+		if h.Typeflag == tar.TypeDir {
+			continue
+		}
+		name := strings.TrimPrefix(h.Name, "/")
+		if h.Typeflag != tar.TypeReg || !fs.ValidPath(name) {
+			return nil, fmt.Errorf("it holds %q, which is no plain file", h.Name)
+		}
+		if _, twice := files[name]; twice {
+			return nil, fmt.Errorf("it holds %s twice", name)
+		}
+		if files[name], err = io.ReadAll(tr); err != nil {
+			return nil, fmt.Errorf(garbled, err)
+		}
+	}
+	// The checksum of the whole comes after the last file.
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return nil, fmt.Errorf(garbled, err)
+	}
+	return files, nil
+}
