@@ -71,22 +71,13 @@ const (
 	OutcomeDuplicate
 )
 
-// PublishedPolicy is a bundle that a collector offers to its hosts.
-type PublishedPolicy struct {
-	// Digest of Bundle, hex SHA-256; the ETag.
-	Digest    string    `json:"digest"`
-	Revision  string    `json:"revision"`
-	Bundle    []byte    `json:"-"` // tar.gz
-	Actor     string    `json:"actor"`
-	Published time.Time `json:"published"`
-}
-
 // LogEntry is one line of the collector's audit log.
 type LogEntry struct {
 	At time.Time `json:"at"`
-	// Actor is who did it: "console", "link", a login.
+	// Actor is who did it: "console", "link", "token", a login.
 	Actor string `json:"actor"`
-	// Action is a stable word: "start", "login", "approve", "publish_policy".
+	// Action is a stable word: "start", "login", "approve", "publish_policy",
+	// "promote_policy", "pause_policy", "set_ring".
 	Action string `json:"action"`
 	// Object is what it was done to: a host id, a policy revision.
 	Object string `json:"object,omitempty"`

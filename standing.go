@@ -29,9 +29,11 @@ type HostStanding struct {
 	FirstSeen time.Time `json:"first_seen"`
 	LastSeen  time.Time `json:"last_seen"`
 	// CollectedAt is the host's clock in its newest report.
-	CollectedAt    time.Time `json:"collected_at"`
-	Agent          string    `json:"agent"`
-	PolicyRevision string    `json:"policy_revision"`
+	CollectedAt time.Time `json:"collected_at"`
+	Agent       string    `json:"agent"`
+	// PolicyRevision and PolicyDigest of the policy that judged that report.
+	PolicyRevision string `json:"policy_revision"`
+	PolicyDigest   string `json:"policy_digest"`
 	// Stale: silent for longer than its profile may be.
 	Stale bool `json:"stale"`
 	// Conflict: two different reports came with one number; perhaps a cloned host.

@@ -72,6 +72,8 @@ type Collector struct {
 	keys  *keys
 	view  atomic.Pointer[view]
 	doors *doors
+	// offered tells the running host API that releases or rings changed.
+	offered func()
 }
 
 // Open opens the state folder and makes its keys where there are none. Several
@@ -103,7 +105,7 @@ func Open(ctx context.Context, o Options) (*Collector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Collector{Options: o, store: s, keys: k, doors: newDoors(k.apiToken, o.Now)}, nil
+	return &Collector{Options: o, store: s, keys: k, doors: newDoors(k.apiToken, o.Now), offered: func() {}}, nil
 }
 
 // Close closes the folder. Call it after Run has returned.
@@ -132,6 +134,7 @@ func (c *Collector) Run(ctx context.Context, ready func(link string)) error {
 	if err != nil {
 		return err
 	}
+	c.offered = in.Forget
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", c.Listen, err)
@@ -218,7 +221,7 @@ func (c *Collector) Approve(ctx context.Context, id muster.HostID) error {
 
 // view is what depends on the policy in force.
 type view struct {
-	digest   string // of the published policy
+	key      string // of inForce
 	controls []muster.Control
 	byID     map[string]muster.Severity
 	pages    http.Handler
@@ -234,18 +237,18 @@ func (v *view) severity(control string) muster.Severity {
 
 // reload takes up a policy that was published since.
 func (c *Collector) reload(ctx context.Context) error {
-	p, controls, err := c.policy(ctx)
+	key, force, err := c.inForce(ctx)
 	if err != nil {
 		return err
 	}
-	if old := c.view.Load(); old != nil && old.digest == p.Digest {
+	if force == nil {
 		return nil
 	}
-	v := &view{digest: p.Digest, controls: controls, byID: make(map[string]muster.Severity, len(controls))}
-	for _, k := range controls {
+	v := &view{key: key, controls: force.controls, byID: make(map[string]muster.Severity, len(force.controls))}
+	for _, k := range force.controls {
 		v.byID[k.ID] = k.Severity
 	}
-	v.pages, err = web.New(web.Options{Reader: reader{c.store}, Catalogue: controls, Name: c.Name, Now: c.Now, Logger: c.Logger})
+	v.pages, err = web.New(web.Options{Reader: reader{c.store}, Catalogue: force.controls, Facts: force.facts, Name: c.Name, Now: c.Now, Logger: c.Logger})
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -19,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -330,7 +332,8 @@ func tarball(t *testing.T, files map[string]string) []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	w := tar.NewWriter(z)
-	for name, text := range files {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		text := files[name]
 		must(t, w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}))
 		_, err := w.Write([]byte(text))
 		must(t, err)
@@ -338,52 +341,6 @@ func tarball(t *testing.T, files map[string]string) []byte {
 	must(t, w.Close())
 	must(t, z.Close())
 	return b.Bytes()
-}
-
-func TestPublishPolicy(t *testing.T) {
-	r := start(t)
-	files := map[string]string{
-		"/.manifest": `{"revision": "2026-12"}`, "/.signatures.json": `{}`,
-		"/controls.json": `[{"id": "MVS-ENC-01", "title": "Another title", "severity": "low"}]`,
-	}
-	for _, missing := range []string{"/.manifest", "/.signatures.json", "/controls.json"} {
-		some := map[string]string{}
-		for k, v := range files {
-			if k != missing {
-				some[k] = v
-			}
-		}
-		if _, err := r.PublishPolicy(t.Context(), tarball(t, some)); err == nil {
-			t.Errorf("published without %s", missing)
-		}
-	}
-	for range 2 {
-		p, err := r.PublishPolicy(t.Context(), tarball(t, map[string]string{"x": "y"}))
-		if err == nil {
-			t.Errorf("published %+v", p)
-		}
-	}
-	bundle := tarball(t, files)
-	for range 2 {
-		if p, err := r.PublishPolicy(t.Context(), bundle); err != nil || p.Revision != "2026-12" {
-			t.Fatalf("%+v %v", p, err)
-		}
-	}
-	log, err := r.store.AuditLog(t.Context(), 9)
-	must(t, err)
-	if len(log) != 2 || log[0].Action != "publish_policy" || log[1].Action != "start" {
-		t.Errorf("log: %+v", log)
-	}
-	must(t, r.reload(t.Context()))
-	if s := r.view.Load().severity("MVS-ENC-01"); s != muster.SeverityLow {
-		t.Errorf("severity by the new policy: %v", s)
-	}
-	if s := r.view.Load().severity("NEW-01"); s != muster.SeverityCritical {
-		t.Errorf("severity of a control that nobody knows: %v", s)
-	}
-	if code, _, body := get(t, http.DefaultClient, r.base+"/v1/policy", ""); code != http.StatusOK || body != string(bundle) {
-		t.Errorf("policy: %d, %d bytes", code, len(body))
-	}
 }
 
 func TestListensOnThisComputerOnly(t *testing.T) {

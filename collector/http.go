@@ -26,10 +26,11 @@ func (c *Collector) handler(hosts http.Handler) http.Handler {
 	mux.Handle("/v1/", hosts)
 	mux.HandleFunc("GET /healthz", c.healthz)
 	mux.HandleFunc("GET /login", c.login)
-	mux.Handle("/", c.behindDoor(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c.view.Load().pages.ServeHTTP(w, r)
-	})))
+	pages := http.NewServeMux()
+	pages.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { c.view.Load().pages.ServeHTTP(w, r) })
+	mux.Handle("/", c.behindDoor(pages))
 	api := http.NewServeMux()
+	c.rollout(api, pages)
 	api.Handle("GET /api/v1/hosts", c.list(c.apiHosts))
 	api.Handle("GET /api/v1/hosts/{host}", c.list(c.apiHost))
 	api.Handle("GET /api/v1/counties", c.list(c.apiCounties))
@@ -51,7 +52,7 @@ func secure(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Referrer-Policy", "same-origin")
 		next.ServeHTTP(w, r)
 	})
 }
@@ -108,7 +109,7 @@ func (c *Collector) apiLink(w http.ResponseWriter, r *http.Request) {
 		ingest.Problem(w, http.StatusForbidden, "token_needed", "only the API token makes links")
 		return
 	}
-	c.writeJSON(w, r, map[string]string{"path": "/login?token=" + c.doors.link()})
+	c.writeJSON(w, r, http.StatusOK, map[string]string{"path": "/login?token=" + c.doors.link()})
 }
 
 // errBadRequest says what is wrong with a request.
@@ -121,7 +122,7 @@ func (c *Collector) list(get func(r *http.Request) (any, error)) http.Handler {
 		var bad errBadRequest
 		switch {
 		case err == nil:
-			c.writeJSON(w, r, v)
+			c.writeJSON(w, r, http.StatusOK, v)
 		case errors.As(err, &bad):
 			ingest.Problem(w, http.StatusBadRequest, "bad_request", err.Error())
 		case errors.Is(err, fs.ErrNotExist):
@@ -134,7 +135,7 @@ func (c *Collector) list(get func(r *http.Request) (any, error)) http.Handler {
 	})
 }
 
-func (c *Collector) writeJSON(w http.ResponseWriter, r *http.Request, v any) {
+func (c *Collector) writeJSON(w http.ResponseWriter, r *http.Request, status int, v any) {
 	b, err := json.Marshal(v)
 	if err != nil {
 		c.Logger.Error("request failed", "path", r.URL.Path, "error", err)
@@ -143,6 +144,7 @@ func (c *Collector) writeJSON(w http.ResponseWriter, r *http.Request, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
 	_, _ = w.Write(append(b, '\n'))
 }
 

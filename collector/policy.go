@@ -1,71 +1,189 @@
 package collector
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"maps"
 	"net/url"
-	"path"
-	"strings"
+	"slices"
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/policies"
 )
 
-// Bounds of a bundle, in bytes.
-const (
-	maxBundle   = 16 << 20
-	maxUnpacked = 64 << 20
-	maxEntry    = 4 << 20
-)
+// maxBundle bounds a packed bundle, in bytes.
+const maxBundle = 16 << 20
 
-// PublishPolicy offers a bundle (tar.gz) to every host. Hosts verify its
-// signature with their own keys; here it must only be a signed bundle.
-// Publishing what is current changes nothing.
-func (c *Collector) PublishPolicy(ctx context.Context, bundle []byte) (muster.PublishedPolicy, error) {
+// Publish keeps a signed bundle (tar.gz) and offers it as far as the ring.
+// Hosts verify its signature with their own keys; here it must only be signed.
+// Its version must be above every other: an error that is fs.ErrExist where it
+// is not. Publishing a bundle once more changes nothing.
+func (c *Collector) Publish(ctx context.Context, bundle []byte, ring muster.Ring, actor string) (muster.Release, error) {
 	b, err := readBundle(bundle)
 	if err != nil {
-		return muster.PublishedPolicy{}, fmt.Errorf("publish policy: %w", err)
+		return muster.Release{}, fmt.Errorf("publish policy: %w", err)
 	}
 	sum := sha256.Sum256(bundle)
-	p := muster.PublishedPolicy{
-		Digest: hex.EncodeToString(sum[:]), Revision: b.revision, Bundle: bundle, Actor: "console", Published: c.Now().UTC(),
+	r := muster.Release{
+		Version: b.version, Revision: b.revision, Digest: hex.EncodeToString(sum[:]), Policy: b.digest, Bundle: bundle,
+		Ring: ring, Actor: actor, Published: c.Now().UTC(),
 	}
-	if current, err := c.store.Policy(ctx); err == nil && current.Digest == p.Digest {
-		return current, nil
+	releases, err := c.store.Releases(ctx)
+	if err != nil {
+		return muster.Release{}, err
 	}
-	return p, c.store.PublishPolicy(ctx, p)
+	for _, known := range releases {
+		if known.Digest == r.Digest {
+			return known, nil
+		}
+	}
+	defer c.offered()
+	return r, c.store.Publish(ctx, r)
 }
 
-// policy gives the published policy and its catalogue. Where none is published
-// it is the baseline of this program.
-func (c *Collector) policy(ctx context.Context) (muster.PublishedPolicy, []muster.Control, error) {
-	p, err := c.store.Policy(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
-		return p, policies.Catalogue(), nil
-	}
+// Releases are all that were published, the highest version first.
+func (c *Collector) Releases(ctx context.Context) ([]muster.Release, error) {
+	return c.store.Releases(ctx)
+}
+
+// Release finds a release by its version.
+func (c *Collector) Release(ctx context.Context, version int64) (muster.Release, error) {
+	releases, err := c.store.Releases(ctx)
 	if err != nil {
-		return p, nil, err
+		return muster.Release{}, err
 	}
-	b, err := readBundle(p.Bundle)
+	for _, r := range releases {
+		if r.Version == version {
+			return r, nil
+		}
+	}
+	return muster.Release{}, fmt.Errorf("policy version %d: %w", version, fs.ErrNotExist)
+}
+
+// Promote offers a release to the next ring, and to hosts again where it was paused.
+func (c *Collector) Promote(ctx context.Context, version int64, actor string) (muster.Release, error) {
+	r, err := c.Release(ctx, version)
 	if err != nil {
-		return p, nil, fmt.Errorf("read published policy %s: %w", p.Revision, err)
+		return r, err
 	}
-	return p, b.controls, nil
+	next := r.Ring.Next()
+	if next == "" && !r.Paused {
+		return r, fmt.Errorf("policy version %d is offered to every host already: %w", version, fs.ErrExist)
+	}
+	if r.Paused {
+		next = r.Ring // first where it was, and then further
+	}
+	return c.roll(ctx, r, next, false, "promote_policy", actor)
+}
+
+// Pause stops to offer a release. Hosts that have it keep it: to take it back,
+// publish what was before with a higher version.
+func (c *Collector) Pause(ctx context.Context, version int64, actor string) (muster.Release, error) {
+	r, err := c.Release(ctx, version)
+	if err != nil || r.Paused {
+		return r, err
+	}
+	return c.roll(ctx, r, r.Ring, true, "pause_policy", actor)
+}
+
+func (c *Collector) roll(ctx context.Context, r muster.Release, ring muster.Ring, paused bool, action, actor string) (muster.Release, error) {
+	defer c.offered()
+	r.Ring, r.Paused = ring, paused
+	return r, c.store.Roll(ctx, r.Version, ring, paused, muster.LogEntry{At: c.Now(), Actor: actor, Action: action,
+		Object: fmt.Sprintf("version %d (%s) to %s", r.Version, r.Revision, ring)})
+}
+
+// RingMembers are the counties and hosts that are in a ring of their own.
+func (c *Collector) RingMembers(ctx context.Context) ([]muster.RingMember, error) {
+	return c.store.RingMembers(ctx)
+}
+
+// SetRing puts one county, or one host, into a ring. The ring all is that of
+// everyone else, so a county in it is in none of its own; a host may be kept in
+// it against its county.
+func (c *Collector) SetRing(ctx context.Context, m muster.RingMember, actor string) error {
+	if (m.County == "") == (m.Host == "") {
+		return errors.New("set ring: name a county or a host, one of them")
+	}
+	if m.County != "" && m.County.State() != c.State {
+		return fmt.Errorf("set ring: county %s is not of state %s", m.County, c.State)
+	}
+	if _, err := muster.ParseRing(string(m.Ring)); err != nil {
+		return fmt.Errorf("set ring: %w", err)
+	}
+	if m.Host != "" {
+		if _, err := c.store.Host(ctx, m.Host); err != nil {
+			return err
+		}
+	}
+	entry := muster.LogEntry{At: c.Now(), Actor: actor, Action: "set_ring",
+		Object: fmt.Sprintf("%s%s to %s", m.County, m.Host, m.Ring)}
+	if m.County != "" && m.Ring == muster.RingAll {
+		m.Ring = ""
+	}
+	defer c.offered()
+	return c.store.SetRing(ctx, m, entry)
+}
+
+// inForce gives the controls and facts of all policies that are offered to any ring; of
+// two that know a control the higher version tells it. Where none is offered it
+// is the baseline of this program. The key changes with the answer, which is nil
+// where the view has it already.
+func (c *Collector) inForce(ctx context.Context) (key string, force *bundle, err error) {
+	releases, err := c.store.Releases(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	var offered []muster.Release
+	for _, ring := range muster.Rings {
+		if r, ok := muster.Offer(releases, ring, ""); ok {
+			offered = append(offered, r)
+		}
+	}
+	slices.SortFunc(offered, func(a, b muster.Release) int { return cmp.Compare(a.Version, b.Version) })
+	offered = slices.CompactFunc(offered, func(a, b muster.Release) bool { return a.Version == b.Version })
+	for _, r := range offered {
+		key += fmt.Sprintf("%d ", r.Version)
+	}
+	if v := c.view.Load(); v != nil && v.key == key {
+		return key, nil, nil
+	}
+	if len(offered) == 0 {
+		return key, &bundle{controls: policies.Catalogue(), facts: policies.EmbeddedFacts()}, nil
+	}
+	byID := map[string]muster.Control{}
+	force = &bundle{facts: map[string]muster.Fact{}}
+	for _, r := range offered {
+		data, err := c.store.Bundle(ctx, r.Version)
+		if err != nil {
+			return "", nil, err
+		}
+		b, err := readBundle(data)
+		if err != nil {
+			return "", nil, fmt.Errorf("read published policy version %d: %w", r.Version, err)
+		}
+		for _, k := range b.controls {
+			byID[k.ID] = k
+		}
+		maps.Copy(force.facts, b.facts)
+	}
+	force.controls = slices.SortedFunc(maps.Values(byID), func(a, b muster.Control) int { return cmp.Compare(a.ID, b.ID) })
+	return key, force, nil
 }
 
 // bundle is what a collector reads of a policy bundle, without OPA.
 type bundle struct {
 	revision string
+	version  int64
+	digest   string
 	controls []muster.Control
+	facts    map[string]muster.Fact
 }
 
 // readBundle reads the manifest and the catalogue of a signed bundle.
@@ -73,55 +191,36 @@ func readBundle(data []byte) (*bundle, error) {
 	if len(data) > maxBundle {
 		return nil, fmt.Errorf("the bundle has more than %d MiB", maxBundle>>20)
 	}
-	files, err := unpack(data, ".manifest", ".signatures.json", "controls.json")
+	files, err := policies.Unpack(data)
 	if err != nil {
-		return nil, fmt.Errorf("the bundle is not a tar.gz file: %w", err)
+		return nil, err
 	}
-	if files[".signatures.json"] == nil {
+	if files[policies.SignaturesFile] == nil {
 		return nil, errors.New("the bundle is not signed, and no host would take it: muster policy sign signs it")
 	}
 	var manifest struct {
 		Revision string `json:"revision"`
+		Metadata struct {
+			Muster struct {
+				Version int64 `json:"version"`
+			} `json:"muster"`
+		} `json:"metadata"`
 	}
-	b := &bundle{}
+	b := &bundle{digest: policies.Digest(files)}
 	if err := json.Unmarshal(files[".manifest"], &manifest); err != nil || manifest.Revision == "" {
 		return nil, errors.New("the bundle has no .manifest with a revision")
+	}
+	b.revision, b.version = manifest.Revision, manifest.Metadata.Muster.Version
+	if b.version < 1 {
+		return nil, errors.New("the bundle has no version number: muster policy build --version gives it one")
 	}
 	if err := json.Unmarshal(files["controls.json"], &b.controls); err != nil || len(b.controls) == 0 {
 		return nil, errors.New("the bundle has no controls.json with a catalogue: muster policy build makes it")
 	}
-	b.revision = manifest.Revision
-	return b, nil
-}
-
-// unpack reads the named files of a tar.gz and no others.
-func unpack(data []byte, names ...string) (map[string][]byte, error) {
-	z, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
+	if b.facts, err = policies.Facts(files); err != nil {
 		return nil, err
 	}
-	files := map[string][]byte{}
-	for t := tar.NewReader(io.LimitReader(z, maxUnpacked)); ; {
-		h, err := t.Next()
-		if err == io.EOF {
-			return files, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		name := strings.TrimPrefix(path.Clean("/"+h.Name), "/")
-		for _, want := range names {
-			if name != want {
-				continue
-			}
-			if h.Size > maxEntry {
-				return nil, fmt.Errorf("%s has more than %d MiB", name, maxEntry>>20)
-			}
-			if files[name], err = io.ReadAll(t); err != nil {
-				return nil, err
-			}
-		}
-	}
+	return b, nil
 }
 
 func onLoopback(address string) bool {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/internal/wire"
 )
 
@@ -110,13 +111,13 @@ func (c *client) reports(ctx context.Context, batch []byte, take func(wire.Outco
 	}
 }
 
-// policy gets the current bundle; nil where the host has it already.
-func (c *client) policy(ctx context.Context, have string) (bundle []byte, etag string, err error) {
+// policy gets the bundle for the host; nil where it has it already.
+func (c *client) policy(ctx context.Context, host muster.HostID, have string) (bundle []byte, etag string, err error) {
 	header := http.Header{}
 	if have != "" {
 		header.Set("If-None-Match", have)
 	}
-	res, err := c.do(ctx, http.MethodGet, "v1/policy", nil, header)
+	res, err := c.do(ctx, http.MethodGet, "v1/policy?host="+url.QueryEscape(string(host)), nil, header)
 	if err != nil {
 		return nil, "", err
 	}
@@ -135,7 +136,10 @@ func (c *client) policy(ctx context.Context, have string) (bundle []byte, etag s
 }
 
 func (c *client) do(ctx context.Context, method, path string, body []byte, header http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.base.JoinPath(path).String(), bytes.NewReader(body))
+	path, query, _ := strings.Cut(path, "?")
+	address := c.base.JoinPath(path)
+	address.RawQuery = query
+	req, err := http.NewRequestWithContext(ctx, method, address.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

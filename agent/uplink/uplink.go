@@ -250,7 +250,7 @@ func (u *Uplink) contact(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	if answer.PolicyETag != "" && answer.PolicyETag != u.status.PolicyETag {
-		if err := u.fetchPolicy(ctx); err != nil {
+		if err := u.fetchPolicy(ctx, host); err != nil {
 			return 0, fmt.Errorf("fetch the policy: %w", err)
 		}
 	}
@@ -289,8 +289,8 @@ func (u *Uplink) enroll(ctx context.Context) (muster.HostID, error) {
 	return host, nil
 }
 
-func (u *Uplink) fetchPolicy(ctx context.Context) error {
-	bundle, etag, err := u.client.policy(ctx, u.status.PolicyETag)
+func (u *Uplink) fetchPolicy(ctx context.Context, host muster.HostID) error {
+	bundle, etag, err := u.client.policy(ctx, host, u.status.PolicyETag)
 	if err != nil || bundle == nil {
 		return err
 	}

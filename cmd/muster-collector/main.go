@@ -71,7 +71,7 @@ Exit codes: 0 done; 1 failed; 2 wrong command line.`,
 	f.StringVar(&o.Name, "name", "", "name of the collector for people (default: the state's name)")
 	f.BoolVar(&o.Demo, "demo", false, "mark every host as invented data")
 	f.BoolVar(&o.logJSON, "log-json", false, "write the log as JSON lines")
-	root.AddCommand(newServeCommand(o), newSiteCommand(o), newHostsCommand(o), newPolicyCommand(o), newLinkCommand(o))
+	root.AddCommand(newServeCommand(o), newSiteCommand(o), newHostsCommand(o), newPolicyCommand(o), newRingCommand(o), newLinkCommand(o))
 	return root
 }
 

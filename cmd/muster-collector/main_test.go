@@ -247,7 +247,7 @@ func TestCommands(t *testing.T) {
 		{"site --county 17031 --policy-key " + filepath.Join(data, "keys", "receipt.pem"), 2, "not a public key"},
 		{"serve", 2, "two-digit"},
 		{"serve --state 17 --listen 0.0.0.0:1", 2, "this computer only"},
-		{"policy publish " + key + " --data " + data, 1, "not a tar.gz"},
+		{"policy publish " + key + " --data " + data, 1, "no policy bundle"},
 		{"link --listen 192.0.2.1:1 --data " + data, 2, "this computer only"},
 		{"serve --nonsense", 2, "hint"},
 		{"nonsense", 1, "unknown command"},

@@ -47,7 +47,7 @@ keys/api-token of the data folder, as Authorization: Bearer TOKEN.`,
 			}
 			return o.with(cmd, func(c *collector.Collector) error {
 				if policy != "" {
-					if err := publish(cmd, c, policy); err != nil {
+					if err := publish(cmd, c, policy, muster.RingAll); err != nil {
 						return err
 					}
 				}
@@ -60,7 +60,7 @@ keys/api-token of the data folder, as Authorization: Bearer TOKEN.`,
 	f := cmd.Flags()
 	f.StringVar(&o.State, "state", "", "two-digit FIPS code of the state whose hosts are let in")
 	f.StringVar(&o.Listen, "listen", collector.DefaultListen, "address on this computer")
-	f.StringVar(&policy, "policy", "", "policy bundle to publish at start")
+	f.StringVar(&policy, "policy", "", "policy bundle to publish at start, to every host")
 	return cmd
 }
 
@@ -206,36 +206,6 @@ func listHosts(ctx context.Context, c *collector.Collector, out io.Writer) error
 		after = page[len(page)-1].ID
 	}
 	return errors.Join(err, w.Flush())
-}
-
-func newPolicyCommand(o *options) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "policy",
-		Short: "Offer a policy bundle to the hosts",
-		Args:  func(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.NoArgs(cmd, args)) },
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(&cobra.Command{
-		Use:   "publish FILE",
-		Short: "Offer a signed bundle to every host, from now on",
-		Args:  func(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.ExactArgs(1)(cmd, args)) },
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.with(cmd, func(c *collector.Collector) error { return publish(cmd, c, args[0]) })
-		},
-	})
-	return cmd
-}
-
-func publish(cmd *cobra.Command, c *collector.Collector, name string) error {
-	b, err := os.ReadFile(name)
-	if err != nil {
-		return fmt.Errorf("read policy bundle: %w", err)
-	}
-	p, err := c.PublishPolicy(cmd.Context(), b)
-	if err == nil {
-		fmt.Fprintf(cmd.OutOrStdout(), "published policy %s\n", p.Revision)
-	}
-	return err
 }
 
 func newLinkCommand(o *options) *cobra.Command {

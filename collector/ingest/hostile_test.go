@@ -133,22 +133,21 @@ func TestTooManyPending(t *testing.T) {
 	}
 }
 
-// reads counts how often the bundle is read.
+// reads counts how often the releases are read.
 type reads struct {
 	ingest.Store
 	n *atomic.Int64
 }
 
-func (r reads) Policy(ctx context.Context) (muster.PublishedPolicy, error) {
+func (r reads) Releases(ctx context.Context) ([]muster.Release, error) {
 	r.n.Add(1)
-	return r.Store.Policy(ctx)
+	return r.Store.Releases(ctx)
 }
 
-// A check-in is small, and a bundle may have 16 MiB.
-func TestCheckinsShareTheBundle(t *testing.T) {
+func TestCheckinsShareTheReleases(t *testing.T) {
 	var n atomic.Int64
 	l := newLab(t, func(o *ingest.Options) { o.Store = reads{o.Store, &n} })
-	must(t, l.store.PublishPolicy(t.Context(), muster.PublishedPolicy{Digest: "abc", Bundle: make([]byte, 1<<20)}))
+	must(t, l.store.Publish(t.Context(), muster.Release{Version: 1, Digest: "abc", Bundle: []byte("b"), Ring: muster.RingAll}))
 	b, err := wire.Marshal(wire.Checkin{Host: "h"})
 	must(t, err)
 	const checkins = 50
@@ -158,6 +157,6 @@ func TestCheckinsShareTheBundle(t *testing.T) {
 		}
 	}
 	if got := n.Load(); got >= checkins {
-		t.Errorf("%d check-ins read the bundle %d times", checkins, got)
+		t.Errorf("%d check-ins read the releases %d times", checkins, got)
 	}
 }

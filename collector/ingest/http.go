@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
@@ -32,9 +31,6 @@ const (
 	maxChunkBytes = 1 << 20 // of envelopes or of bodies, whichever are larger
 	// retryAfter is what a host is told to wait where there is no room, before jitter.
 	retryAfter = 10 * time.Second
-	// offerFor is how long the policy is offered without asking the store again:
-	// a bundle may have 16 MiB, and every check-in asks for its name.
-	offerFor = time.Second
 )
 
 // errToken: the request came with a token that is not ours, or from elsewhere.
@@ -202,54 +198,15 @@ func (g *Ingest) checkin(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = wire.Unmarshal(b, &in)
 	}
-	var p muster.PublishedPolicy
+	var etag string
 	if err == nil {
-		p, err = g.published(r.Context())
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		g.fail(w, r, err)
-		return
-	}
-	answer(w, wire.CheckinAnswer{PolicyETag: etag(p), NextSeconds: int(NextCheckin.Seconds()), Now: g.Now().UTC()})
-}
-
-func etag(p muster.PublishedPolicy) string {
-	if p.Digest == "" {
-		return ""
-	}
-	return `"` + p.Digest + `"`
-}
-
-// published is the current bundle, as it was at most offerFor ago. All requests
-// share its bytes.
-func (g *Ingest) published(ctx context.Context) (muster.PublishedPolicy, error) {
-	g.offerMu.Lock()
-	defer g.offerMu.Unlock()
-	if age := time.Since(g.offerAt); age < offerFor {
-		return g.offer, nil
-	}
-	p, err := g.Store.Policy(ctx)
-	if err == nil {
-		g.offer, g.offerAt = p, time.Now()
-	}
-	return p, err
-}
-
-// policy serves the current bundle. It needs no verification here: hosts trust
-// the bundle's own signature.
-func (g *Ingest) policy(w http.ResponseWriter, r *http.Request) {
-	p, err := g.published(r.Context())
-	if errors.Is(err, fs.ErrNotExist) {
-		Problem(w, http.StatusNotFound, "no_policy", "no policy is published yet")
-		return
+		etag, err = g.offers(r.Context(), in.Host, in.PolicyDigest)
 	}
 	if err != nil {
 		g.fail(w, r, err)
 		return
 	}
-	w.Header().Set("ETag", etag(p))
-	w.Header().Set("Content-Type", "application/gzip")
-	http.ServeContent(w, r, "", p.Published, bytes.NewReader(p.Bundle))
+	answer(w, wire.CheckinAnswer{PolicyETag: etag, NextSeconds: int(NextCheckin.Seconds()), Now: g.Now().UTC()})
 }
 
 // reports takes a batch and answers one outcome each, in the batch's order.

@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/passmuster/muster"
@@ -45,7 +44,9 @@ type Store interface {
 	Enrolled(ctx context.Context, id muster.HostID) (muster.Enrolled, error)
 	Commit(ctx context.Context, reports []muster.Accepted) ([]muster.Committed, error)
 	Base(ctx context.Context, host muster.HostID, digest muster.Digest) ([]muster.StoredEnvelope, error)
-	Policy(ctx context.Context) (muster.PublishedPolicy, error)
+	Releases(ctx context.Context) ([]muster.Release, error)
+	RingMembers(ctx context.Context) ([]muster.RingMember, error)
+	Bundle(ctx context.Context, version int64) ([]byte, error)
 }
 
 // Options of New. Store, Key and State are required.
@@ -86,9 +87,7 @@ type Ingest struct {
 	bases   *lru[muster.HostID, *base]
 	refused *lru[refusal, struct{}]
 
-	offerMu sync.Mutex
-	offer   muster.PublishedPolicy
-	offerAt time.Time // when it was read
+	rollout rollout
 }
 
 // New makes the handler of the host API. Reports wait until Run runs.

@@ -223,7 +223,7 @@ func TestPolicyAndCheckin(t *testing.T) {
 	if a := checkin(); a.PolicyETag != "" || a.NextSeconds <= 0 {
 		t.Errorf("check-in: %+v", a)
 	}
-	must(t, l.store.PublishPolicy(t.Context(), muster.PublishedPolicy{Digest: "abc", Revision: "r1", Bundle: []byte("bundle"), Published: time.Now()}))
+	must(t, l.store.Publish(t.Context(), muster.Release{Version: 1, Policy: "p", Digest: "abc", Revision: "r1", Bundle: []byte("bundle"), Ring: muster.RingAll, Published: time.Now()}))
 	r := get("")
 	if b, _ := io.ReadAll(r.Body); r.StatusCode != http.StatusOK || string(b) != "bundle" || r.Header.Get("ETag") != checkin().PolicyETag {
 		t.Errorf("%s %q", r.Status, b)

@@ -47,8 +47,14 @@ type Store interface {
 	// one result each. Every host must be enrolled. Storing again what is
 	// stored gives a duplicate with the time of the first arrival.
 	Commit(ctx context.Context, reports []muster.Accepted) ([]muster.Committed, error)
-	// PublishPolicy makes p the current bundle and logs who did it.
-	PublishPolicy(ctx context.Context, p muster.PublishedPolicy) error
+	// Publish keeps a release and logs who did it. A version that is not above
+	// every other is an error that is fs.ErrExist.
+	Publish(ctx context.Context, r muster.Release) error
+	// Roll sets how far a release is offered, and logs e.
+	Roll(ctx context.Context, version int64, ring muster.Ring, paused bool, e muster.LogEntry) error
+	// SetRing puts a county or a host into a ring, or with no ring out of it,
+	// and logs e.
+	SetRing(ctx context.Context, m muster.RingMember, e muster.LogEntry) error
 	// Log appends to the audit log.
 	Log(ctx context.Context, e muster.LogEntry) error
 
@@ -60,8 +66,8 @@ type Store interface {
 	// Envelope returns the stored report first, then its base, then the base
 	// of that, down to one that rests on no stored report. seq 0 is the newest.
 	Envelope(ctx context.Context, host muster.HostID, seq uint64) ([]muster.StoredEnvelope, error)
-	// Policy returns the current bundle.
-	Policy(ctx context.Context) (muster.PublishedPolicy, error)
+	// Bundle returns the bytes of a release.
+	Bundle(ctx context.Context, version int64) ([]byte, error)
 	// AuditLog returns the newest entries first, at most limit.
 	AuditLog(ctx context.Context, limit int) ([]muster.LogEntry, error)
 
@@ -95,4 +101,16 @@ type Reader interface {
 	Quiet(ctx context.Context, limit int) ([]muster.HostStanding, error)
 	// Pending are the hosts that wait for approval, the longest waiting first.
 	Pending(ctx context.Context) ([]muster.HostStanding, error)
+
+	// Releases are all that were published, the highest version first, without
+	// their bundles.
+	Releases(ctx context.Context) ([]muster.Release, error)
+	RingMembers(ctx context.Context) ([]muster.RingMember, error)
+	// PolicyUse counts active hosts by policy and ring.
+	PolicyUse(ctx context.Context) ([]muster.PolicyUse, error)
+	// PolicyHosts are active hosts that judge by the policy, by county and id.
+	PolicyHosts(ctx context.Context, policy string, limit int) ([]muster.HostStanding, error)
+	// PolicyEffect is what the policy changed on the active hosts that judge by
+	// it. The most frequent changes are first.
+	PolicyEffect(ctx context.Context, policy string) (muster.PolicyEffect, error)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/passmuster/muster"
 )
@@ -33,8 +34,35 @@ type controlPage struct {
 	Known        bool // the control is in the catalogue
 	Standing     muster.ControlStanding
 	Requirements []requirement
+	Checks       []check
 	Places       []place
 	Silent       int // stale hosts, left out
+}
+
+// A check is what hosts of one platform are asked.
+type check struct {
+	Platform  muster.Platform
+	Questions []question
+}
+
+type question struct{ Fact, SQL string }
+
+// checks lists the facts of a control with a statement for each platform.
+func (s *server) checks(c muster.Control) (list []check) {
+	for _, p := range c.Platforms {
+		on := check{Platform: p}
+		seen := map[string]bool{}
+		for _, name := range append(slices.Concat(c.Facts...), c.Also...) {
+			if sql := s.Facts[name].SQL[p]; sql != "" && !seen[name] {
+				seen[name] = true
+				on.Questions = append(on.Questions, question{name, strings.TrimSpace(sql)})
+			}
+		}
+		if on.Questions != nil {
+			list = append(list, on)
+		}
+	}
+	return list
 }
 
 // Asked is the number of hosts that the control applies to.
@@ -65,7 +93,7 @@ func (s *server) control(ctx context.Context, r *http.Request) (*view, error) {
 	if !known {
 		c = s.lookup(id)
 	}
-	p := &controlPage{Control: c, Known: known, Standing: muster.ControlStanding{Control: id}, Requirements: requirements(c)}
+	p := &controlPage{Control: c, Known: known, Standing: muster.ControlStanding{Control: id}, Requirements: requirements(c), Checks: s.checks(c)}
 	if i >= 0 {
 		p.Standing = controls[i]
 	}

@@ -44,4 +44,14 @@ type Reader interface {
 	Quiet(ctx context.Context, limit int) ([]muster.HostStanding, error)
 	// Pending are the hosts that wait for approval, the longest waiting first.
 	Pending(ctx context.Context) ([]muster.HostStanding, error)
+
+	// Releases are all that were published, the highest version first.
+	Releases(ctx context.Context) ([]muster.Release, error)
+	RingMembers(ctx context.Context) ([]muster.RingMember, error)
+	// PolicyUse counts active hosts by policy and ring.
+	PolicyUse(ctx context.Context) ([]muster.PolicyUse, error)
+	// PolicyHosts are active hosts that judge by the policy, at most limit.
+	PolicyHosts(ctx context.Context, policy string, limit int) ([]muster.HostStanding, error)
+	// PolicyEffect is what the policy changed on the hosts that judge by it.
+	PolicyEffect(ctx context.Context, policy string) (muster.PolicyEffect, error)
 }

@@ -1,7 +1,8 @@
 // Package web serves the state's dashboard: pages made on the server, for a
 // browser without scripts and without internet. It reads through a Reader and
 // changes nothing. Addresses of pages are promises: /, /counties/{fips},
-// /hosts/{id}, /controls/{id}.
+// /hosts/{id}, /controls/{id}, /policies. The forms on the last are answered by
+// whoever serves the pages: POST /policies/{version}/promote, …/pause, /policies/rings.
 package web
 
 import (
@@ -31,6 +32,8 @@ type Options struct {
 	// Catalogue of the controls in force. A control that is not in it is shown
 	// by its id and treated as critical.
 	Catalogue []muster.Control
+	// Facts that they ask, by name; a control page shows them.
+	Facts map[string]muster.Fact
 	// Name of the collector for people, such as "State of Example"; "" means "This state".
 	Name string
 	// Now is the clock; nil means time.Now.
@@ -69,7 +72,7 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web: parse layout: %w", err)
 	}
-	for _, name := range []string{"overview", "county", "host", "control", "problem"} {
+	for _, name := range []string{"overview", "county", "host", "control", "policies", "problem"} {
 		t, err := layout.Clone()
 		if err == nil {
 			t, err = t.ParseFS(files, "templates/"+name+".html")
@@ -94,6 +97,7 @@ func New(o Options) (http.Handler, error) {
 	mux.Handle("GET /counties/{county}", s.page("county", s.county))
 	mux.Handle("GET /hosts/{host}", s.page("host", s.host))
 	mux.Handle("GET /controls/{control}", s.page("control", s.control))
+	mux.Handle("GET /policies", s.page("policies", s.policies))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
@@ -173,12 +177,12 @@ func (s *server) render(w http.ResponseWriter, r *http.Request, code int, name s
 
 func secure(next http.Handler) http.Handler {
 	policy := strings.Join([]string{"default-src 'none'", "style-src 'self'", "img-src 'self' data:",
-		"base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"}, "; ")
+		"base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'"}, "; ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
 		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		next.ServeHTTP(w, r)
 	})

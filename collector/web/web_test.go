@@ -37,11 +37,54 @@ func TestEveryPageOfAStateIsSoundAndEveryLinkLeadsSomewhere(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"", "counties", "hosts", "controls"} {
+	for _, kind := range []string{"", "counties", "hosts", "controls", "policies"} {
 		if kinds[kind] == 0 {
 			t.Errorf("no page of kind %q was reached: %v", kind, kinds)
 		}
 	}
+}
+
+func TestPolicies(t *testing.T) {
+	h := mustNew(t, storybook.Example(now), storybook.Example(now).Catalogue)
+	d := open(t, h, "/policies")
+	d.has(t, "canary version 14 2026.11.2", "all version 13 2026.11.1", "3 verdicts that passed before do not pass under it.",
+		"Remote Desktop is off, or strongly protected critical MVS-NET-03 Passes Fails 3", "new control Could not be checked 7",
+		"Offer version 14 to ring early", "Pause version 14", "12 2026.10.4", "Offer version 12 again", "Albany County canary")
+	d.hasNot(t, "Offer version 13 to ring", "Offer version 11")
+
+	empty, id := one(nil)
+	d = open(t, mustNew(t, empty, empty.Catalogue), "/policies")
+	d.has(t, "No policy was published here.", "Nobody is in a ring of their own", "1 computer without a report so far")
+
+	// Every release without a host, and a host with a policy of its own.
+	alone, _ := one(func(h *muster.HostStanding, b *storybook.Book) {
+		h.PolicyDigest, h.PolicyRevision = "own", "from a stick"
+		b.Policies = []muster.Release{{Version: 7, Revision: "seven", Policy: strings.Repeat("7", 64), Ring: muster.RingEarly}}
+		b.Members = []muster.RingMember{{Host: id, Ring: muster.RingCanary}}
+	})
+	halted, _ := one(func(h *muster.HostStanding, b *storybook.Book) {
+		h.PolicyDigest = strings.Repeat("7", 64)
+		b.Policies = []muster.Release{{Version: 7, Revision: "seven", Policy: h.PolicyDigest, Ring: muster.RingAll, Paused: true}}
+	})
+	open(t, mustNew(t, halted, halted.Catalogue), "/policies").has(t, "Paused in ring all, and offered to nobody: 1 of 1 computer runs it.", "Offer version 7 to ring all again")
+	open(t, mustNew(t, alone, alone.Catalogue), "/policies").has(t, "canary version 7 seven 1 0", "all nothing yet 0 0",
+		"0 of 1 computer run it.", "No computer has reported under it yet.", "1 computer with from a stick, which was not published here", "CLERK-01 canary")
+}
+
+func TestHowAControlIsChecked(t *testing.T) {
+	b, _ := one(nil)
+	b.Catalogue[0].Platforms = []muster.Platform{muster.Windows, muster.Linux}
+	b.Catalogue[0].Facts, b.Catalogue[0].Also, b.Catalogue[0].Lists = [][]string{{"a", "b"}, {"a"}}, []string{"w"}, []string{"ems_baseline"}
+	facts := map[string]muster.Fact{
+		"a": {SQL: map[muster.Platform]string{muster.Windows: "SELECT 1 FROM bitlocker_info WHERE x < 2", muster.Linux: "SELECT 2"}},
+		"w": {SQL: map[muster.Platform]string{muster.Windows: "SELECT 3"}},
+	}
+	h, err := web.New(web.Options{Reader: b, Catalogue: b.Catalogue, Facts: facts, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open(t, h, "/controls/MVS-ENC-01").has(t, "How it is checked", "On Windows: 2 questions a SELECT 1 FROM bitlocker_info WHERE x < 2 w SELECT 3",
+		"On Linux: 1 question a SELECT 2", "the list ems_baseline of the policy")
 }
 
 // one is a book with a single host of Laramie County.

@@ -22,6 +22,7 @@ type hot struct {
 	digest   muster.Digest
 	verdicts muster.Digest
 	conflict bool
+	policy   string // digest of the policy that judged it
 }
 
 // batch is one transaction of Commit. Rows are gathered and written many to a
@@ -36,7 +37,7 @@ type batch struct {
 	hosts  map[muster.HostID]hot
 	newest map[muster.HostID]*muster.Accepted
 
-	envelopes, findings, transitions *bulk
+	envelopes, findings, transitions, policies *bulk
 }
 
 // Commit stores the reports in one transaction.
@@ -74,6 +75,7 @@ func newBatch(ctx context.Context, s *Store, tx *sql.Conn, n int) *batch {
 		`ON CONFLICT (host, control) DO UPDATE SET status = excluded.status, waiver = excluded.waiver,
 			evidence = excluded.evidence, since = excluded.since`, 6)
 	b.transitions = b.table(64, `INSERT INTO transitions (host, seq, control, was, became, collected_at, received_at)`, ``, 7)
+	b.policies = b.table(64, `INSERT INTO host_policies (host, seq, policy, received_at)`, ``, 4)
 	return b
 }
 
@@ -96,6 +98,12 @@ func (b *batch) add(a *muster.Accepted) (muster.Committed, error) {
 		}
 		first := h.seq == 0
 		h.seq, h.digest = seq, a.Envelope.Digest
+		if p := a.Header.PolicyDigest; p != h.policy {
+			if err := b.policies.add(id, int64(seq), p, unix(a.ReceivedAt)); err != nil {
+				return muster.Committed{}, err
+			}
+			h.policy = p
+		}
 		if v := verdictsDigest(a.Verdicts); v != h.verdicts {
 			if changes, err = b.change(a, first); err != nil {
 				return muster.Committed{}, err
@@ -123,8 +131,8 @@ func (b *batch) host(id muster.HostID) (hot, error) {
 	}
 	var h hot
 	var digest, verdicts []byte
-	err := b.tx.QueryRowContext(b.ctx, `SELECT seq, digest, verdicts, conflict FROM hosts WHERE id = ?`, id).
-		Scan(&h.seq, &digest, &verdicts, &h.conflict)
+	err := b.tx.QueryRowContext(b.ctx, `SELECT seq, digest, verdicts, conflict, policy_digest FROM hosts WHERE id = ?`, id).
+		Scan(&h.seq, &digest, &verdicts, &h.conflict, &h.policy)
 	copy(h.digest[:], digest)
 	copy(h.verdicts[:], verdicts)
 	b.hosts[id] = h
@@ -289,7 +297,7 @@ func (b *batch) finish() error {
 	}
 	update, err := b.s.prepare(b.ctx, `UPDATE hosts SET
 		seq = ?, digest = ?, verdicts = ?, conflict = ?, first_seen = iif(first_seen = 0, ?5, first_seen), last_seen = ?5,
-		hostname = ?, agent = ?, collected_at = ?, policy = ?,
+		hostname = ?, agent = ?, collected_at = ?, policy = ?, policy_digest = ?,
 		pass = ?, fail = ?, unknown = ?, not_applicable = ?, waived = ?, meets = ?, gate_fails = ?
 		WHERE id = ?`)
 	if err != nil {
@@ -298,7 +306,7 @@ func (b *batch) finish() error {
 	for id, a := range b.newest {
 		h, at, sum := b.hosts[id], unix(a.ReceivedAt), a.Summary
 		if _, err := update.ExecContext(b.ctx, int64(h.seq), h.digest[:], h.verdicts[:], h.conflict, at,
-			a.Header.Hostname, a.Header.Agent, unix(a.Header.CollectedAt), a.Header.PolicyRevision,
+			a.Header.Hostname, a.Header.Agent, unix(a.Header.CollectedAt), a.Header.PolicyRevision, h.policy,
 			sum.Pass, sum.Fail, sum.Unknown, sum.NotApplicable, sum.Waived, sum.MeetsBaseline, a.GateFails, id); err != nil {
 			return err
 		}

@@ -89,30 +89,6 @@ func (s *Store) Enrolled(ctx context.Context, id muster.HostID) (muster.Enrolled
 	return e, wrap("read host "+string(id), err)
 }
 
-// PublishPolicy makes p the current bundle and logs it.
-func (s *Store) PublishPolicy(ctx context.Context, p muster.PublishedPolicy) error {
-	return s.write(ctx, "publish policy "+p.Revision, func(tx *sql.Conn) error {
-		_, err := tx.ExecContext(ctx,
-			`INSERT INTO policies (digest, revision, actor, published_at, bundle) VALUES (?, ?, ?, ?, ?)`,
-			p.Digest, p.Revision, p.Actor, unix(p.Published), p.Bundle)
-		if err != nil {
-			return err
-		}
-		return log(ctx, tx, muster.LogEntry{At: p.Published, Actor: p.Actor, Action: "publish_policy", Object: p.Revision})
-	})
-}
-
-// Policy returns the current bundle.
-func (s *Store) Policy(ctx context.Context) (muster.PublishedPolicy, error) {
-	var p muster.PublishedPolicy
-	var at int64
-	err := s.reader.QueryRowContext(ctx,
-		`SELECT digest, revision, actor, published_at, bundle FROM policies ORDER BY id DESC LIMIT 1`,
-	).Scan(&p.Digest, &p.Revision, &p.Actor, &at, &p.Bundle)
-	p.Published = clock(at)
-	return p, wrap("read policy", err)
-}
-
 // Log appends to the audit log.
 func (s *Store) Log(ctx context.Context, e muster.LogEntry) error {
 	return s.write(ctx, "log "+e.Action, func(tx *sql.Conn) error { return log(ctx, tx, e) })

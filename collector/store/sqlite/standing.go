@@ -25,12 +25,12 @@ func (s *Store) hosts(ctx context.Context, what, where string, args ...any) ([]m
 		var first, last, collected int64
 		err = r.Scan(&h.ID, &h.Hostname, &h.County, &h.Profile, &h.Platform, &h.Demo, &h.State,
 			&h.Summary.Pass, &h.Summary.Fail, &h.Summary.Unknown, &h.Summary.NotApplicable, &h.Summary.Waived,
-			&h.Summary.MeetsBaseline, &h.Seq, &first, &last, &collected, &h.Agent, &h.PolicyRevision, &h.Conflict, &h.Stale)
+			&h.Summary.MeetsBaseline, &h.Seq, &first, &last, &collected, &h.Agent, &h.PolicyRevision, &h.PolicyDigest, &h.Conflict, &h.Stale)
 		h.FirstSeen, h.LastSeen, h.CollectedAt = clock(first), clock(last), clock(collected)
 		return h, err
 	}, `SELECT h.id, h.hostname, h.county, h.profile, h.platform, h.demo, h.state,
 		h.pass, h.fail, h.unknown, h.not_applicable, h.waived,
-		h.meets, h.seq, h.first_seen, h.last_seen, h.collected_at, h.agent, h.policy, h.conflict, `+s.stale()+`
+		h.meets, h.seq, h.first_seen, h.last_seen, h.collected_at, h.agent, h.policy, h.policy_digest, h.conflict, `+s.stale()+`
 		FROM hosts h `+where, args...)
 }
 

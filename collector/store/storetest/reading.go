@@ -93,18 +93,6 @@ func lists(t *testing.T, f *fixture) {
 	}
 }
 
-func policies(t *testing.T, f *fixture) {
-	for _, rev := range []string{"r1", "r2"} {
-		must(t, f.PublishPolicy(f.ctx, muster.PublishedPolicy{Digest: "d" + rev, Revision: rev, Bundle: []byte(rev), Actor: "ciso", Published: f.now}))
-	}
-	if p := get[muster.PublishedPolicy](t)(f.Policy(f.ctx)); p.Revision != "r2" || p.Digest != "dr2" || string(p.Bundle) != "r2" || p.Published != f.now {
-		t.Errorf("policy: %+v", p)
-	}
-	if log := get[[]muster.LogEntry](t)(f.AuditLog(f.ctx, 1)); len(log) != 1 || log[0].Object != "r2" || log[0].Actor != "ciso" {
-		t.Errorf("log: %+v", log)
-	}
-}
-
 func auditLog(t *testing.T, f *fixture) {
 	e := muster.LogEntry{At: f.now, Actor: "link", Action: "login", Object: "x"}
 	must(t, f.Log(f.ctx, e))

@@ -24,7 +24,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		"FirstReport": firstReport, "OnlyWhatDiffers": onlyWhatDiffers, "RemovedControl": removedControl,
 		"Duplicate": duplicate, "Conflict": conflict, "BrokenChain": brokenChain, "LateReport": lateReport,
 		"OneTransaction": oneTransaction, "Chains": chains, "Stale": stale, "Standing": standing, "Counting": counting,
-		"Lists": lists, "Policies": policies, "AuditLog": auditLog, "Concurrent": concurrent,
+		"Lists": lists, "Policies": policies, "Rings": rings, "PolicyEffect": policyEffect, "AuditLog": auditLog, "Concurrent": concurrent,
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &fixture{T: t, ctx: t.Context(), now: time.Date(2026, 11, 3, 12, 0, 0, 0, time.UTC)}
@@ -144,7 +144,7 @@ func enrollAndApprove(t *testing.T, f *fixture) {
 		f.Approve(f.ctx, HostID(9), "ciso", f.now),
 		second(f.Enrolled(f.ctx, HostID(9))), second(f.Host(f.ctx, HostID(9))),
 		second(f.Envelope(f.ctx, HostID(9), 0)), second(f.Envelope(f.ctx, HostID(9), 1)),
-		second(f.Base(f.ctx, HostID(9), muster.Digest{1})), second(f.Policy(f.ctx)),
+		second(f.Base(f.ctx, HostID(9), muster.Digest{1})),
 	} {
 		if !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("error is %v, want one that is fs.ErrNotExist", err)

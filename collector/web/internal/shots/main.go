@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,8 +23,10 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/collector/web"
 	"github.com/passmuster/muster/collector/web/internal/storybook"
+	"github.com/passmuster/muster/policies"
 )
 
 func main() {
@@ -131,7 +134,13 @@ func media(scheme string) chromedp.Action[chromedp.Void] {
 func serve(pages string) (base, picked string, stop func(), err error) {
 	now := time.Now().UTC()
 	book := storybook.Example(now)
-	h, err := web.New(web.Options{Reader: book, Catalogue: book.Catalogue, Name: "State of Wyoming", Now: func() time.Time { return now }})
+	real := policies.Catalogue()
+	for i, c := range book.Catalogue {
+		if at := slices.IndexFunc(real, func(r muster.Control) bool { return r.ID == c.ID }); at >= 0 {
+			book.Catalogue[i].Facts, book.Catalogue[i].Also, book.Catalogue[i].Lists = real[at].Facts, real[at].Also, real[at].Lists
+		}
+	}
+	h, err := web.New(web.Options{Reader: book, Catalogue: book.Catalogue, Facts: policies.EmbeddedFacts(), Name: "State of Wyoming", Now: func() time.Time { return now }})
 	if err != nil {
 		return "", "", nil, err
 	}

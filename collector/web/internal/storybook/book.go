@@ -20,6 +20,9 @@ type Book struct {
 	// Transitions, newest first.
 	Transitions []muster.Transition
 	Evidence    map[muster.HostID]map[string]muster.Evidence
+	Policies    []muster.Release
+	Members     []muster.RingMember
+	Effect      map[string]muster.PolicyEffect
 }
 
 func (b *Book) active(keep func(muster.HostStanding) bool) []muster.HostStanding {

@@ -104,7 +104,7 @@ func Example(now time.Time) *Book {
 		place := strings.ToUpper(strings.ReplaceAll(strings.TrimSuffix(name, " County"), " ", ""))
 		luck := .25 + 1.5*r.Float64()
 		for n := range 2 + r.IntN(7) {
-			h := muster.HostStanding{State: muster.HostActive, Agent: "0.1.0", PolicyRevision: "2026.11.1", Seq: 200 + r.Uint64N(900)}
+			h := muster.HostStanding{State: muster.HostActive, Agent: "0.1.0", PolicyRevision: "2026.11.1", PolicyDigest: inUse, Seq: 200 + r.Uint64N(900)}
 			h.ID = muster.NewHostID(fmt.Appendf(nil, "%s %d", county, n))
 			h.County, h.Profile, h.Platform, h.Demo = county, muster.Workstation, muster.Windows, true
 			h.Hostname = fmt.Sprintf("%s-WS-%02d", place[:min(8, len(place))], n+1)
@@ -129,9 +129,13 @@ func Example(now time.Time) *Book {
 			if h.State == muster.HostActive {
 				b.tell(&h, stories, luck, now, r)
 			}
+			if i < 2 && h.State == muster.HostActive && n > 0 {
+				h.PolicyRevision, h.PolicyDigest = "2026.11.2", tried
+			}
 			b.Hosts = append(b.Hosts, h)
 		}
 	}
+	b.roll(now)
 	slices.SortStableFunc(b.Transitions, func(x, y muster.Transition) int { return y.ReceivedAt.Compare(x.ReceivedAt) })
 	return b
 }
