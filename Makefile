@@ -42,6 +42,7 @@ lint: ## formatting, vet for Linux and Windows, staticcheck, Rego
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run -exec 'env GOOS=windows' $(STATICCHECK) ./agent/facts/... ./internal/durable ./agent/state
 	$(GO) run ./cmd/muster policy lint policies
+	$(GO) run ./cmd/muster policy test policies
 
 race: test-packages ## the concurrent parts under the race detector
 	$(GO) test -race $(RACE)

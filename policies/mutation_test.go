@@ -11,7 +11,7 @@ import (
 // Every condition of every control, turned round, and every fact, taken away,
 // is noticed by the control's own tests.
 func TestEveryMutantIsNoticed(t *testing.T) {
-	mutants, err := bundle.Mutate(context.Background(), os.DirFS("."))
+	mutants, err := bundle.Mutate(context.Background(), os.DirFS("."), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

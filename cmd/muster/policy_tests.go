@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strconv"
 	"strings"
 
@@ -15,7 +16,7 @@ import (
 )
 
 func newPolicyTestCommand() *cobra.Command {
-	var verbose, coverage bool
+	var verbose, coverage, mutants bool
 	cmd := &cobra.Command{
 		Use:   "test DIR",
 		Short: "Run the tests of a policy",
@@ -31,7 +32,8 @@ now, lists and the verdicts of all (paths are relative to the test):
   lists: {dated: "2026-10-15", ports_allowed: []}
   expect: {MVS-NET-02: fail, MVS-ENC-01: pass}`,
 		Example: `  muster policy test policies --verbose
-  muster policy test policies --coverage`,
+  muster policy test policies --coverage
+  muster policy test policies --mutants`,
 		Args: oneArg("the folder with the sources of the policy"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir, err := folder(args[0])
@@ -44,6 +46,10 @@ now, lists and the verdicts of all (paths are relative to the test):
 				return err
 			}
 			hosts, err := testHosts(cmd.Context(), w, args[0], dir, verbose)
+			var unnoticed tally
+			if err == nil && mutants && rules.failed == 0 {
+				unnoticed, err = testMutants(cmd.Context(), w, dir, verbose)
+			}
 			if err := w.Flush(); err != nil {
 				return err
 			}
@@ -52,7 +58,7 @@ now, lists and the verdicts of all (paths are relative to the test):
 				return err
 			case rules.all+hosts.all == 0:
 				return fmt.Errorf("no tests in %s: name them test_… in files that end in _test.rego", args[0])
-			case rules.failed+hosts.failed > 0:
+			case rules.failed+hosts.failed+unnoticed.failed > 0:
 				return &exitError{code: exitFail}
 			}
 			return nil
@@ -64,6 +70,7 @@ now, lists and the verdicts of all (paths are relative to the test):
   2  usage, or there is no such folder or recording`)
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "show the tests that pass as well")
 	cmd.Flags().BoolVar(&coverage, "coverage", false, "show by file how many percent of the lines the tests went through, and which they missed")
+	cmd.Flags().BoolVar(&mutants, "mutants", false, "turn round every condition of every control and take away every fact, one at a time, and show what no test notices")
 	return cmd
 }
 
@@ -130,6 +137,22 @@ func ranges(lines []int) string {
 		i = j + 1
 	}
 	return strings.Join(parts, ", ")
+}
+
+func testMutants(ctx context.Context, w io.Writer, dir fs.FS, verbose bool) (n tally, err error) {
+	p := newProgress(os.Stderr)
+	defer p.clear()
+	mutants, err := bundle.Mutate(ctx, dir, func(done, all int) { p.step(done, all, "mutants") })
+	if err != nil {
+		return n, err
+	}
+	for _, m := range mutants {
+		if word := n.word(m.Noticed); !m.Noticed || verbose {
+			fmt.Fprintf(w, "%s  %s:%d  %s\n", word, m.File, m.Line, m.Change)
+		}
+	}
+	fmt.Fprintf(w, "%d mutants, %d unnoticed\n", n.all, n.failed)
+	return n, nil
 }
 
 func testHosts(ctx context.Context, w io.Writer, name string, dir fs.FS, verbose bool) (n tally, err error) {

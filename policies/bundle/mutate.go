@@ -29,8 +29,9 @@ type Mutant struct {
 
 // Mutate damages every control of a folder in every such way, one at a time, and
 // runs the control's own tests over the damage. A mutant that nobody notices is
-// a clause of the rule that no test shows. Ordered by file and line.
-func Mutate(ctx context.Context, fsys fs.FS) ([]Mutant, error) {
+// a clause of the rule that no test shows. Ordered by file and line. progress,
+// where it is not nil, hears how many of all controls are done.
+func Mutate(ctx context.Context, fsys fs.FS, progress func(done, all int)) ([]Mutant, error) {
 	files, err := sources(fsys, true)
 	if err != nil {
 		return nil, fmt.Errorf("mutate policy: %w", err)
@@ -60,6 +61,7 @@ func Mutate(ctx context.Context, fsys fs.FS) ([]Mutant, error) {
 	}
 	var all []Mutant
 	var mu sync.Mutex
+	done := 0
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for name, m := range controls {
@@ -72,6 +74,9 @@ func Mutate(ctx context.Context, fsys fs.FS) ([]Mutant, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			all = append(all, found...)
+			if done++; progress != nil {
+				progress(done, len(controls))
+			}
 			return ctx.Err()
 		})
 	}
