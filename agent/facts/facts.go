@@ -87,6 +87,9 @@ type Query struct {
 	// Used reports whether the statement reads the column, so that a table can
 	// leave out what is dear to find.
 	Used func(column string) bool
+	// Limit, where it is not 0, is how many rows that meet all the constraints are
+	// enough: of a table that is read newest first an attacker cannot make too much.
+	Limit int
 }
 
 // Equals returns the values that the column must equal: one for "= x", several

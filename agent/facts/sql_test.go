@@ -172,6 +172,64 @@ func TestSQLPushesDown(t *testing.T) {
 	}
 }
 
+// TestSQLLimit: a table that stops at the limit it is told, however it meets its
+// constraints, gives the answer of one that never stops.
+func TestSQLLimit(t *testing.T) {
+	table := func(stops bool, told *int) facts.Table {
+		return facts.Table{Name: "events", Columns: []facts.Column{{Name: "n", Type: "integer"}, {Name: "kind", Type: "text"}},
+			Rows: func(_ context.Context, q facts.Query, emit func(muster.Row) error) error {
+				if *told = q.Limit; !stops {
+					q.Limit = 0
+				}
+				given := 0
+				for n := range 100 {
+					row := muster.Row{"n": strconv.Itoa(n), "kind": "k" + strconv.Itoa(n%3)}
+					if kind, ok := q.Equals("kind"); ok && kind != row["kind"] {
+						continue
+					}
+					if n2, ok := q.Equals("n"); ok && n2 != row["n"] {
+						continue
+					}
+					if given++; q.Limit > 0 && given > q.Limit {
+						return nil
+					}
+					if err := emit(row); err != nil {
+						return err
+					}
+				}
+				return nil
+			}}
+	}
+	for _, c := range []struct {
+		statement string
+		told      int
+	}{
+		{"SELECT * FROM events LIMIT 5", 5},
+		{"SELECT n FROM events WHERE kind = 'k1' LIMIT 5", 5},
+		{"SELECT 1 AS a, * FROM (SELECT n FROM events WHERE kind = 'k1' LIMIT 5) UNION ALL SELECT 2, 3", 5},
+		{"SELECT count(*) AS c FROM (SELECT n FROM events WHERE kind = 'k1' LIMIT 5)", 5},
+		{"SELECT n FROM events WHERE kind = 'k1' AND n = 4 LIMIT 5", 5},
+		{"SELECT n FROM events WHERE kind = 'k1' LIMIT 5 OFFSET 2", 0},
+		{"SELECT n FROM events WHERE kind = 'k1' ORDER BY n DESC LIMIT 5", 0},
+		{"SELECT n FROM events WHERE n > 50 LIMIT 5", 0},
+		{"SELECT n FROM events WHERE lower(kind) = 'k1' LIMIT 5", 0},
+		{"SELECT n FROM events WHERE kind IN ('k1', 'k2') LIMIT 5", 0},
+		{"SELECT n FROM events WHERE kind = 'k1' OR n = 7 LIMIT 5", 0},
+		{"SELECT DISTINCT kind FROM events LIMIT 2", 0},
+		{"SELECT kind, count(*) AS c FROM events GROUP BY kind LIMIT 2", 0},
+		{"SELECT a.n FROM events a JOIN events b ON a.n = b.n LIMIT 3", 0},
+	} {
+		var told, ignored int
+		stopping, whole := mustSQL(t, table(true, &told)), mustSQL(t, table(false, &ignored))
+		if diff := cmp.Diff(mustQuery(t, whole, c.statement), mustQuery(t, stopping, c.statement)); diff != "" {
+			t.Errorf("%s:\n%s", c.statement, diff)
+		}
+		if told != c.told {
+			t.Errorf("%s: told %d, want %d", c.statement, told, c.told)
+		}
+	}
+}
+
 func TestSQLErrors(t *testing.T) {
 	failing := func(name string, err error) facts.Table {
 		return facts.Table{Name: name, Columns: text("a"), Rows: func(context.Context, facts.Query, func(muster.Row) error) error { return err }}

@@ -80,15 +80,25 @@ const (
 	rowsEqual   = 5
 )
 
-// BestIndex takes every usable equality and LIKE. The plan travels to Filter
-// as text: the mask of the columns used, then each pushed column and operator.
+// BestIndex takes every usable equality and LIKE, and the LIMIT of a statement
+// that asks for nothing else. The plan travels to Filter as text: the mask of
+// the columns used, then each pushed column and operator.
 func (v virtual) BestIndex(info *vtab.IndexInfo) error {
 	plan := strconv.FormatUint(info.ColUsed, 16)
 	cost, rows := costScan, int64(rowsScan)
 	arg, required := 0, slices.ContainsFunc(v.table.Columns, func(c Column) bool { return c.Required })
+	offset := slices.ContainsFunc(info.Constraints, func(c vtab.Constraint) bool { return c.Op == vtab.OpOFFSET })
 	for i := range info.Constraints {
 		c := &info.Constraints[i]
 		c.ArgIndex = -1
+		// SQLite offers it where it checks nothing that it does not offer too, and
+		// takes it back where one of those is refused. It adds no OFFSET to it.
+		if c.Op == vtab.OpLIMIT && c.Usable && !v.table.Whole && len(info.OrderBy) == 0 && !offset {
+			plan += " " + limited
+			c.ArgIndex = arg
+			arg++
+			continue
+		}
 		if v.table.Whole || !c.Usable || c.Column < 0 || c.Column >= len(v.table.Columns) {
 			continue
 		}
@@ -113,7 +123,11 @@ func (v virtual) BestIndex(info *vtab.IndexInfo) error {
 	return nil
 }
 
-const missingRequired = "!"
+// Words of a plan.
+const (
+	missingRequired = "!"
+	limited         = "#"
+)
 
 // cursor walks the rows of one scan.
 type cursor struct {
@@ -139,6 +153,7 @@ func (c *cursor) Filter(_ int, plan string, values []vtab.Value) error {
 	for _, con := range q.Constraints {
 		key += "\x00" + con.Value
 	}
+	key += "\x00" + strconv.Itoa(q.Limit)
 	// A join asks the same again and again; one statement sees one state of the table.
 	if s := run.scans[key]; s != nil {
 		c.scan = s
@@ -161,6 +176,11 @@ func (c *cursor) query(plan string, values []vtab.Value) (Query, bool) {
 		return i >= 0 && used&(1<<min(i, 63)) != 0
 	}}
 	for i, p := range parts[1:] {
+		if p == limited {
+			n, _ := values[i].(int64)
+			q.Limit = int(max(n, 0))
+			continue
+		}
 		n, _ := strconv.Atoi(p[1:])
 		if values[i] == nil {
 			return q, false

@@ -11,7 +11,7 @@ import (
 // apparmorProfiles are the profiles that the kernel has loaded, each with the
 // ones inside it (path "parent//child"). A kernel without AppArmor has no rows;
 // one that has it and does not show it is unavailable, where osquery has no
-// rows.
+// rows. Root only.
 func (h host) apparmorProfiles() facts.Table {
 	return facts.Table{
 		Name: "apparmor_profiles", Platforms: onLinux, Whole: true, Source: "/sys/kernel/security/apparmor", Preferred: true,

@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/passmuster/muster/agent/facts"
@@ -20,7 +19,7 @@ const maxPackageList = 512 << 20
 // packageList visits the packages of a list of apt, which may be packed by gzip
 // or bzip2. Packed otherwise it is facts.ErrUnavailable.
 func (h host) packageList(ctx context.Context, path string, visit func(name, arch, version string)) error {
-	f, err := os.Open(h.path(path))
+	f, err := openFile(h.path(path))
 	if err != nil {
 		return readError(path, err)
 	}

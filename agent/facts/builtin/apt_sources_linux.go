@@ -15,7 +15,8 @@ import (
 // deb822; those of sources only and switched-off ones are left out. What the
 // archive says of itself (release, version, maintainer…) comes from its file in
 // apt's lists; osquery leaves out an archive that has none yet. A name and
-// password in the address are dropped. A host without apt is unavailable.
+// password in the address are dropped. A host without apt is unavailable. Anybody may
+// read it; packages of other kinds (snap, flatpak) are not seen.
 func (h host) aptSources() facts.Table {
 	return facts.Table{
 		Name: "apt_sources", Platforms: onLinux, Whole: true, Source: "/etc/apt", Preferred: true,

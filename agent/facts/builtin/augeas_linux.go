@@ -17,7 +17,7 @@ import (
 // osquery's it has no comments, of apt only what concerns updates, no stored
 // passwords, and it reads a file that augeas gives up on; a pattern for path
 // finds what is in the files, too. node is the place in the tree, label its
-// last part, path the file.
+// last part, path the file. Some of them are root's only.
 func (h host) augeas() facts.Table {
 	return facts.Table{
 		Name: "augeas", Platforms: onLinux, Source: "files in /etc", Preferred: true,
@@ -74,6 +74,9 @@ var augeasFiles = []struct {
 // augeasReach is facts.ErrRefused where no file of the table can meet the constraint.
 func augeasReach(c facts.Constraint) error {
 	place := c.Value
+	if c.Op == facts.Like {
+		place = strings.ToLower(place) // LIKE does not mind the case, and the files are lower-case
+	}
 	switch c.Column {
 	case "node":
 		place = strings.TrimPrefix(place, "/files")

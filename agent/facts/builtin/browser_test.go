@@ -54,7 +54,7 @@ func writeFiles(t *testing.T, top string, files map[string]string) {
 
 func chromeRows(t *testing.T, folder string) (rows []muster.Row) {
 	t.Helper()
-	err := host{}.chromeProfiles(t.Context(), folder, func(r muster.Row) error {
+	err := host{}.chromeProfiles(t.Context(), "", folder, func(r muster.Row) error {
 		rows = append(rows, r)
 		return nil
 	})
@@ -146,7 +146,7 @@ func TestFarPathsAreNotOpened(t *testing.T) {
 func TestBrokenProfileIsAnError(t *testing.T) {
 	top := tempDir(t)
 	writeFiles(t, top, map[string]string{"Default/Preferences": `{"extensions": `})
-	err := host{}.chromeProfiles(t.Context(), top, func(muster.Row) error { return nil })
+	err := host{}.chromeProfiles(t.Context(), "", top, func(muster.Row) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "Preferences") {
 		t.Errorf("got %v", err)
 	}

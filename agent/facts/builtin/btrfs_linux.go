@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"os"
 	"slices"
@@ -30,7 +31,7 @@ const (
 type btrfsTree struct{ *os.File }
 
 func (h host) openBtrfs(path string) (btrfsTree, error) {
-	f, err := os.Open(h.path(path))
+	f, err := os.OpenFile(h.path(path), os.O_RDONLY|openDirectory, 0)
 	if err != nil {
 		return btrfsTree{}, readError(path, err)
 	}
@@ -51,6 +52,19 @@ type btrfsItem struct {
 	data           []byte
 }
 
+// next is the first key behind the item's, as a number of its three parts: a
+// crafted disk may have the highest of them. 0 is that there is none.
+func (i btrfsItem) next() (object uint64, kind uint32, offset uint64) {
+	object, kind, offset = i.object, i.kind, i.offset+1
+	if offset == 0 {
+		kind++
+	}
+	if kind > 255 {
+		object, kind = object+1, 0
+	}
+	return object, kind, offset
+}
+
 // subvolume is one of a btrfs; created is Unix seconds.
 type subvolume struct {
 	id, parent uint64 // parent is the subvolume that it lies in
@@ -63,10 +77,13 @@ type subvolume struct {
 }
 
 // subvolumes lists all of the file system, in the order of their ids.
-func (t btrfsTree) subvolumes() ([]subvolume, error) {
+func (t btrfsTree) subvolumes(ctx context.Context) ([]subvolume, error) {
 	var items []btrfsItem
 	object, kind, offset := uint64(btrfsFirstFree), uint32(0), uint64(0)
 	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		var args [btrfsArgs]byte
 		key := args[:btrfsSearchKey]
 		const last = ^uint64(0)
@@ -84,8 +101,10 @@ func (t btrfsTree) subvolumes() ([]subvolume, error) {
 			break
 		}
 		items = append(items, found...)
-		end := found[len(found)-1]
-		object, kind, offset = end.object, end.kind, end.offset+1
+		object, kind, offset = found[len(found)-1].next()
+		if object == 0 {
+			break
+		}
 	}
 	return t.withPaths(parseSubvolumes(items))
 }

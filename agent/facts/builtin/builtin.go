@@ -18,6 +18,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -104,22 +105,31 @@ func (h host) path(p string) string {
 	return filepath.Join(h.root, p)
 }
 
-// text reads a whole file. Its error wraps fs.ErrNotExist or facts.ErrDenied.
+// errNotRegular: a pipe, a socket or a device is there in the place of a file.
+var errNotRegular = errors.New("it is no regular file")
+
+// text reads a whole regular file. Its error wraps fs.ErrNotExist or
+// facts.ErrDenied.
 func (h host) text(path string) (string, error) {
-	f, err := os.Open(h.path(path))
+	f, err := openFile(h.path(path))
 	if err != nil {
 		return "", readError(path, err)
 	}
 	defer f.Close()
+	return readWhole(f, path, maxText)
+}
+
+// readWhole reads a file of at most so many bytes; path names it in errors.
+func readWhole(f *os.File, path string, most int) (string, error) {
 	var b bytes.Buffer
-	if st, err := f.Stat(); err == nil {
-		b.Grow(int(min(st.Size(), maxText)) + bytes.MinRead) // files of /proc say 0
+	if st, err := f.Stat(); err == nil && st.Size() <= int64(most) {
+		b.Grow(int(st.Size()) + bytes.MinRead) // files of /proc say 0
 	}
-	if _, err := b.ReadFrom(io.LimitReader(f, maxText+1)); err != nil {
+	if _, err := b.ReadFrom(io.LimitReader(f, int64(most)+1)); err != nil {
 		return "", readError(path, err)
 	}
-	if b.Len() > maxText {
-		return "", fmt.Errorf("read %s: larger than %d bytes", path, maxText)
+	if b.Len() > most {
+		return "", fmt.Errorf("read %s: larger than %d bytes", path, most)
 	}
 	return b.String(), nil
 }
@@ -128,25 +138,36 @@ func (h host) text(path string) (string, error) {
 // then.
 func (h host) textIfAny(path string) (string, error) {
 	s, err := h.text(path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EISDIR) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOTDIR) {
 		return "", nil
 	}
 	return s, err
 }
 
+// maxNames bounds the names in one folder: anybody can fill /tmp or a home.
+const maxNames = 100_000
+
 // dir lists a folder's names in order; none where the folder is not there.
-func (h host) dir(path string) ([]string, error) {
-	entries, err := os.ReadDir(h.path(path))
+func (h host) dir(path string) ([]string, error) { return h.names(path, maxNames) }
+
+// names is dir for a folder of at most so many names.
+func (h host) names(path string, most int) ([]string, error) {
+	f, err := os.OpenFile(h.path(path), os.O_RDONLY|openDirectory, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, readError(path, err)
 	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
+	defer f.Close()
+	names, err := f.Readdirnames(most + 1)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, readError(path, err)
 	}
+	if len(names) > most {
+		return nil, fmt.Errorf("read %s: more than %d names", path, most)
+	}
+	slices.Sort(names)
 	return names, nil
 }
 

@@ -23,7 +23,8 @@ import (
 // local roots (path tells). sha1 is in lower case as osquery's on Linux. A
 // certificate that Go cannot read, because it breaks the rules, has path and
 // sha1 only. path = reads another PEM file. With no bundle and no such folder
-// the table is unavailable.
+// the table is unavailable. Anybody may read it. The stores that browsers and
+// Java keep for themselves are not seen.
 func (h host) certificates() facts.Table {
 	return facts.Table{
 		Name: "certificates", Platforms: onLinux, Source: "system bundle, local roots", Preferred: true,

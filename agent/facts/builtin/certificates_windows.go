@@ -17,6 +17,8 @@ import (
 // group policy adds, and of each user whose registry is loaded. store is the
 // name that programs use, such as Root, not its translation; a user's stores
 // repeat the computer's, as Windows shows them to the user.
+// Anybody may read the computer's. Of users who are not signed in, and of
+// Firefox, nothing is seen.
 func certificatesTable() facts.Table {
 	return facts.Table{
 		Name: "certificates", Platforms: onWindows, Source: "certificate stores", Preferred: true,

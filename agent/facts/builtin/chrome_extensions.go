@@ -17,7 +17,9 @@ import (
 // Unlike osquery it knows Edge and Opera GX, flatpak and current folders on all
 // systems, tells state also since Chrome 136, gives an extension without a key
 // the identifier of its profile, and a home that may not be read is
-// facts.ErrDenied.
+// facts.ErrDenied. Others' homes need root or administrator. It does not see a
+// profile in a folder that somebody chose for it (--user-data-dir), nor a
+// browser that is carried along.
 func (h host) chromeExtensions() facts.Table {
 	return facts.Table{
 		Name: "chrome_extensions", Platforms: onBoth, Source: "browser profiles", Preferred: true,
@@ -35,7 +37,7 @@ func (h host) chromeExtensions() facts.Table {
 			folders := chromeFolders(runtime.GOOS)
 			for _, o := range homes {
 				for _, f := range folders {
-					err := h.chromeProfiles(ctx, filepath.Join(o.path, filepath.FromSlash(f.path)), func(r muster.Row) error {
+					err := h.chromeProfiles(ctx, o.uid, filepath.Join(o.path, filepath.FromSlash(f.path)), func(r muster.Row) error {
 						r["uid"], r["browser_type"] = o.uid, f.browser
 						return emit(r)
 					})
@@ -104,7 +106,7 @@ func chromeFolders(system string) []chromeFolder {
 
 // chromeProfiles emits the extensions of the profiles in a browser's folder,
 // which may be a profile itself.
-func (h host) chromeProfiles(ctx context.Context, folder string, emit emitFunc) error {
+func (h host) chromeProfiles(ctx context.Context, owner, folder string, emit emitFunc) error {
 	below, err := h.homeFolders(folder)
 	if err != nil {
 		return err
@@ -115,7 +117,7 @@ func (h host) chromeProfiles(ctx context.Context, folder string, emit emitFunc) 
 		}
 		var read []chromePreferences
 		for _, file := range []string{"Preferences", "Secure Preferences"} {
-			text, err := h.homeText(filepath.Join(profile, file))
+			text, err := h.homeText(owner, filepath.Join(profile, file))
 			if err != nil {
 				return err
 			}
@@ -130,7 +132,7 @@ func (h host) chromeProfiles(ctx context.Context, folder string, emit emitFunc) 
 		if len(read) == 0 {
 			continue
 		}
-		rows, err := h.chromeProfile(profile, read)
+		rows, err := h.chromeProfile(owner, profile, read)
 		if err != nil {
 			return err
 		}
@@ -145,7 +147,7 @@ func (h host) chromeProfiles(ctx context.Context, folder string, emit emitFunc) 
 
 // chromeProfile are the extensions that a profile names, and then those that
 // only lie in its folder.
-func (h host) chromeProfile(profile string, read []chromePreferences) ([]muster.Row, error) {
+func (h host) chromeProfile(owner, profile string, read []chromePreferences) ([]muster.Row, error) {
 	name := ""
 	settings := map[string]chromeSettings{}
 	for _, p := range slices.Backward(read) {
@@ -156,7 +158,7 @@ func (h host) chromeProfile(profile string, read []chromePreferences) ([]muster.
 	}
 	var rows []muster.Row
 	add := func(path, id string, s *chromeSettings) error {
-		row, err := h.chromeExtension(path, s)
+		row, err := h.chromeExtension(owner, path, s)
 		if row == nil || err != nil {
 			return err
 		}
@@ -222,7 +224,7 @@ func isAbsolute(path string) bool {
 // chromeExtension describes one extension, or nothing where its folder has no
 // manifest: the browser does not load that either, and its own parts have none.
 // s is nil where the profile does not name it.
-func (h host) chromeExtension(path string, s *chromeSettings) (muster.Row, error) {
+func (h host) chromeExtension(owner, path string, s *chromeSettings) (muster.Row, error) {
 	text := ""
 	var err error
 	if isElsewhere(path) {
@@ -230,14 +232,14 @@ func (h host) chromeExtension(path string, s *chromeSettings) (muster.Row, error
 		if text == "" {
 			text = "{}"
 		}
-	} else if text, err = h.homeText(filepath.Join(path, "manifest.json")); text == "" || err != nil {
+	} else if text, err = h.homeText(owner, filepath.Join(path, "manifest.json")); text == "" || err != nil {
 		return nil, err
 	}
 	row, err := parseChromeManifest(strings.TrimPrefix(text, "\ufeff"), func(locale string) (string, error) {
 		if isElsewhere(path) || locale != filepath.Base(locale) {
 			return "", nil
 		}
-		return h.homeText(filepath.Join(path, "_locales", locale, "messages.json"))
+		return h.homeText(owner, filepath.Join(path, "_locales", locale, "messages.json"))
 	})
 	if s != nil && err == nil {
 		s.describe(row)

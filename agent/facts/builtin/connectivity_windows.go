@@ -13,6 +13,7 @@ import (
 
 // connectivityTable is how far Windows itself thinks that this computer reaches;
 // nothing is sent to find out. Unlike osquery's, disconnected can be 1.
+// Anybody may ask.
 func connectivityTable() facts.Table {
 	return facts.Table{
 		Name: "connectivity", Platforms: onWindows, Source: "Network List Manager (COM)", Preferred: true,

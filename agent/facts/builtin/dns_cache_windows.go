@@ -20,7 +20,8 @@ type dnsCacheEntry struct {
 }
 
 // dnsCacheTable is the names that Windows' resolver remembers. Where its service
-// does not run the table is unavailable.
+// does not run the table is unavailable. Anybody may ask; programs with a
+// resolver of their own, as browsers have, are not seen.
 func dnsCacheTable() facts.Table {
 	return facts.Table{
 		Name: "dns_cache", Platforms: onWindows, Source: "DNS Client service",

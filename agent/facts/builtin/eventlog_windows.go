@@ -15,8 +15,12 @@ import (
 // eventLogTable is the Windows event log, newest first, one channel at a time:
 // channel = must be given, and eventid, pid, timestamp and time_range narrow
 // the search in the log itself. timestamp is milliseconds: timestamp =
-// '86400000' is the last day. A channel that does not exist is unavailable,
-// where osquery answers with no rows. It has no xpath, osquery's other way to ask.
+// '86400000' is the last day. Of more than maxEvents a statement must narrow
+// down or say LIMIT, with which only the newest are read: then nobody can make
+// an answer fail by making events. A channel that does not exist is unavailable,
+// where osquery answers with no rows. It has no xpath, osquery's other way to
+// ask. The channel Security is administrators' only, and what was overwritten or
+// cleared is gone.
 func eventLogTable() facts.Table {
 	return facts.Table{
 		Name: "windows_eventlog", Platforms: onWindows, Source: "event log", Preferred: true,
@@ -32,7 +36,11 @@ func eventLogTable() facts.Table {
 			if err != nil {
 				return err
 			}
-			return eachEvent(ctx, channel, xpath, func(e windowsEvent) error {
+			enough, given := eventLimit(q), 0
+			err = eachEvent(ctx, channel, xpath, func(e windowsEvent) error {
+				if given++; enough > 0 && given > enough {
+					return errEnough
+				}
 				row := e.row()
 				// As asked, so that SQLite, which checks again and minds the case, keeps the row.
 				for _, column := range []string{"channel", "time_range", "timestamp"} {
@@ -40,9 +48,15 @@ func eventLogTable() facts.Table {
 				}
 				return emit(row)
 			})
+			if errors.Is(err, errEnough) {
+				return nil
+			}
+			return err
 		},
 	}
 }
+
+var errEnough = errors.New("enough events")
 
 // maxEvents bounds one search of the event log.
 const maxEvents = 50_000

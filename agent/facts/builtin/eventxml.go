@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -211,4 +212,15 @@ func eventXPath(q facts.Query) (string, error) {
 		return "*", nil
 	}
 	return "*[System[" + strings.Join(parts, " and ") + "]]", nil
+}
+
+// eventLimit is how many of the newest events are enough, or 0: the limit is
+// only for those that the event log selects itself.
+func eventLimit(q facts.Query) int {
+	for _, c := range q.Constraints {
+		if c.Op != facts.Equal || !slices.Contains([]string{"channel", "eventid", "pid", "timestamp", "time_range"}, c.Column) {
+			return 0
+		}
+	}
+	return q.Limit
 }

@@ -122,3 +122,19 @@ func FuzzParseEvent(f *testing.F) {
 		}
 	})
 }
+
+// TestEventLimit: an event that SQLite will drop must not count.
+func TestEventLimit(t *testing.T) {
+	for _, c := range []struct {
+		want        int
+		constraints []facts.Constraint
+	}{
+		{7, []facts.Constraint{equal("channel", "Security"), equal("eventid", "4625"), equal("timestamp", "86400000")}},
+		{0, []facts.Constraint{equal("channel", "Security"), equal("level", "0")}},
+		{0, []facts.Constraint{equal("channel", "Security"), like("eventid", "4%")}},
+	} {
+		if got := eventLimit(facts.Query{Constraints: c.constraints, Limit: 7}); got != c.want {
+			t.Errorf("%v: %d", c.constraints, got)
+		}
+	}
+}

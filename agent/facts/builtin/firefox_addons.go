@@ -13,7 +13,9 @@ import (
 
 // firefoxAddons are the add-ons in every profile of Firefox, also of those that
 // it brings along. Unlike osquery it knows snap, flatpak and store packages, and
-// a home that may not be read is facts.ErrDenied.
+// a home that may not be read is facts.ErrDenied. Others' homes need root or
+// administrator. It does not see a profile in a folder that somebody chose for
+// it, nor a Firefox that is carried along.
 func (h host) firefoxAddons() facts.Table {
 	return facts.Table{
 		Name: "firefox_addons", Platforms: onBoth, Source: "browser profiles", Preferred: true,
@@ -35,7 +37,7 @@ func (h host) firefoxAddons() facts.Table {
 							return err
 						}
 						file := filepath.Join(p, "extensions.json")
-						text, err := h.homeText(file)
+						text, err := h.homeText(o.uid, file)
 						if err != nil {
 							return err
 						}

@@ -22,7 +22,9 @@ var firewallRuleKeys = []string{
 
 // firewallRulesTable is the rules of Windows' firewall, group policy's
 // included, which osquery leaves out. Names that stand for a text of Windows
-// are given in its language.
+// are given in its language, those of packaged programs' rules (@{…}) as they
+// are. Filters of the system's own services and of other products that use the
+// filtering platform directly are not among them. Anybody may read it.
 func firewallRulesTable() facts.Table {
 	return facts.Table{
 		Name: "windows_firewall_rules", Platforms: onWindows, Source: "registry", Preferred: true,
@@ -33,10 +35,12 @@ func firewallRulesTable() facts.Table {
 		Rows: func(ctx context.Context, q facts.Query, emit emitFunc) error {
 			names := map[string]string{}
 			return eachFirewallRule(ctx, firewallRuleKeys, func(row muster.Row) error {
-				for _, column := range []string{"name", "grouping"} {
-					if q.Used(column) {
-						row[column] = indirectText(row[column], names)
-					}
+				name, resolve := nameToResolve(row)
+				if row["name"] = name; resolve && q.Used("name") {
+					row["name"] = indirectText(name, names)
+				}
+				if q.Used("grouping") {
+					row["grouping"] = indirectText(row["grouping"], names)
 				}
 				return emit(row)
 			})

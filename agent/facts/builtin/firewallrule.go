@@ -11,8 +11,10 @@ import (
 //
 //	v2.30|Action=Allow|Active=TRUE|Dir=In|Protocol=6|Profile=Public|LPort=3389|App=C:\a.exe|Name=…|
 //
-// and gives osquery's columns. What a rule leaves out matches anything, *.
-// Text that is no rule, which Windows passes over too, is not ok.
+// and gives osquery's columns. What a rule leaves out matches anything, *. A
+// rule for a packaged program (AppPkgId) names no file: osquery's app_name is ""
+// then, as if it spoke of every program; here it is the package's SID. Text that
+// is no rule, which Windows passes over too, is not ok.
 func firewallRule(text string) (row muster.Row, ok bool) {
 	version, rest, _ := strings.Cut(text, "|")
 	if len(version) < 2 || version[0] != 'v' || strings.Trim(version[1:], "0123456789.") != "" {
@@ -61,6 +63,9 @@ func firewallRule(text string) (row muster.Row, ok bool) {
 	case "1", "58": // ICMP
 		row["icmp_types_codes"] = orAny("ICMP")
 	}
+	if row["app_name"] == "" {
+		row["app_name"] = one("AppPkgId")
+	}
 	profiles := all("Profile")
 	for _, p := range []struct{ column, name string }{
 		{"profile_domain", "Domain"}, {"profile_private", "Private"}, {"profile_public", "Public"},
@@ -68,4 +73,22 @@ func firewallRule(text string) (row muster.Row, ok bool) {
 		row[p.column] = flag(len(profiles) == 0 || slices.Contains(profiles, p.name))
 	}
 	return row, true
+}
+
+// isPackaged reports whether a rule is for a packaged program alone.
+func isPackaged(row muster.Row) bool { return strings.HasPrefix(row["app_name"], "S-1-15-") }
+
+// nameToResolve is a rule's name as Windows is to look it up. The name of a
+// packaged program's rule, @{package?resource}, stays as it is, because by it
+// the controls know such a rule, also where osquery answered; and no other rule
+// may look like one.
+func nameToResolve(row muster.Row) (name string, resolve bool) {
+	name = row["name"]
+	if !strings.HasPrefix(name, "@{") {
+		return name, true
+	}
+	if !isPackaged(row) {
+		name = name[1:]
+	}
+	return name, false
 }

@@ -28,6 +28,10 @@ func TestFirewallRule(t *testing.T) {
 			muster.Row{"name": "ping", "app_name": "", "action": "Allow", "enabled": "1", "grouping": "", "direction": "In",
 				"local_addresses": "*", "remote_addresses": "*", "icmp_types_codes": "128:*", "profile_domain": "1", "profile_private": "0",
 				"profile_public": "0", "service_name": ""}},
+		{`v2.30|Action=Allow|Active=TRUE|Dir=In|LUOwn=S-1-5-21-1-2-3-1001|AppPkgId=S-1-15-2-1-2|Name=@{a?ms-resource://a/x}|`,
+			muster.Row{"name": "@{a?ms-resource://a/x}", "app_name": "S-1-15-2-1-2", "action": "Allow", "enabled": "1", "grouping": "",
+				"direction": "In", "protocol": "Any", "local_addresses": "*", "remote_addresses": "*", "local_ports": "*",
+				"remote_ports": "*", "profile_domain": "1", "profile_private": "1", "profile_public": "1", "service_name": ""}},
 	} {
 		got, ok := firewallRule(c.text)
 		if diff := cmp.Diff(c.want, got); !ok || diff != "" {
@@ -37,6 +41,26 @@ func TestFirewallRule(t *testing.T) {
 	for _, none := range []string{"", "v", "v2.x|Action=Allow|", "Action=Allow|Active=TRUE|Dir=In|"} {
 		if row, ok := firewallRule(none); ok {
 			t.Errorf("%q became %v", none, row)
+		}
+	}
+}
+
+// TestPackagedRuleName: only a packaged program's rule has the mark by which the
+// controls pass it over.
+func TestPackagedRuleName(t *testing.T) {
+	for _, c := range []struct {
+		rule, name string
+		resolve    bool
+	}{
+		{`AppPkgId=S-1-15-2-1|Name=@{a?b}`, "@{a?b}", false},
+		{`AppPkgId=S-1-15-2-1|Name=Game`, "Game", true},
+		{`App=C:\evil.exe|Name=@{a?b}`, "{a?b}", false},
+		{`Name=@{a?b}`, "{a?b}", false},
+		{`Name=@FirewallAPI.dll,-28775`, "@FirewallAPI.dll,-28775", true},
+	} {
+		row, ok := firewallRule("v2.30|Action=Allow|Active=TRUE|Dir=In|" + c.rule + "|")
+		if name, resolve := nameToResolve(row); !ok || name != c.name || resolve != c.resolve {
+			t.Errorf("%s: %q, %v", c.rule, name, resolve)
 		}
 	}
 }

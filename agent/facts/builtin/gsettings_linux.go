@@ -33,7 +33,7 @@ func (h host) desktopSchemas() (found desktopKeys, err error) {
 	var files []schemaFile
 	for _, folder := range []string{"/usr/local/share", "/usr/share"} {
 		path := folder + "/glib-2.0/schemas/gschemas.compiled"
-		schemas, err := h.openGVDB(path)
+		schemas, err := h.openGVDB("0", path)
 		if err != nil {
 			return found, err
 		}

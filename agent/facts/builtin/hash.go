@@ -40,7 +40,6 @@ func (h host) hashes() facts.Table {
 // digests reads the file once for the digests that are used. It returns nil
 // where there is no regular file.
 func (h host) digests(ctx context.Context, path string, used func(string) bool) (muster.Row, error) {
-	// Asked before opening: to open a pipe or a device can hang or act.
 	st, err := os.Stat(h.path(path))
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -60,7 +59,7 @@ func (h host) digests(ctx context.Context, path string, used func(string) bool) 
 	if len(sums) == 0 {
 		return row, nil
 	}
-	f, err := os.Open(h.path(path))
+	f, err := openFile(h.path(path))
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, readError(path, err)

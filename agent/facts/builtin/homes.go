@@ -2,7 +2,6 @@ package builtin
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -31,20 +30,25 @@ func (h host) homesOf(q facts.Query) ([]home, error) {
 	return asked, nil
 }
 
-// homeText reads a file that its owner can put anything in place of: "" where
-// there is none. What is no regular file is an error and not opened: a pipe
-// would hang the audit.
-func (h host) homeText(path string) (string, error) {
-	st, err := os.Stat(h.path(path))
+// maxHomeText bounds one file of a person: as JSON it takes many times its size.
+const maxHomeText = 8 << 20
+
+// homeText reads a file that its owner, a uid, can put anything in place of: ""
+// where there is none. What is no regular file is an error, and so is what is
+// too large and what the owner's links make of somebody else's files.
+func (h host) homeText(owner, path string) (string, error) {
+	f, err := openFile(h.path(path))
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return "", nil
 	case err != nil:
 		return "", readError(path, err)
-	case !st.Mode().IsRegular():
-		return "", fmt.Errorf("read %s: it is no regular file", path)
 	}
-	return h.textIfAny(path)
+	defer f.Close()
+	if err := mayLead(f, owner, path); err != nil {
+		return "", readError(path, err)
+	}
+	return readWhole(f, path, maxHomeText)
 }
 
 // homeFolders lists the folders in a folder; none where it is none itself.

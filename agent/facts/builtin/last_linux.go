@@ -14,7 +14,8 @@ import (
 
 // last is who signed in (type 7) and out (type 8), from the newest
 // /var/log/wtmp. A host without it, such as one that has moved to wtmpdb, is
-// unavailable: osquery has no rows then, as if nobody had come.
+// unavailable: osquery has no rows then, as if nobody had come. One of more
+// than 64 MiB is an error; sign-ins before the last rotation are not seen.
 func (h host) last() facts.Table {
 	return facts.Table{
 		Name: "last", Platforms: onLinux, Whole: true, Source: "/var/log/wtmp", Preferred: true,

@@ -43,6 +43,9 @@ func (h host) sessions() ([]muster.Row, error) {
 	names, err := h.dir(folder)
 	var rows []muster.Row
 	for _, name := range names {
+		if strings.HasSuffix(name, ".ref") {
+			continue // a pipe beside each session, by which logind learns that it ended
+		}
 		text, err := h.textIfAny(folder + "/" + name)
 		if err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,7 +14,7 @@ import (
 // lvmSnapshots reads the copies that LVM keeps of its settings. They may be
 // switched off: where a volume is in use that none of them knows, what else
 // they lack is not known either.
-func (h host) lvmSnapshots([]muster.Row) ([]snapshot, error) {
+func (h host) lvmSnapshots(context.Context, []muster.Row) ([]snapshot, error) {
 	active, err := h.lvmVolumes()
 	if err != nil || len(active) == 0 {
 		return nil, err

@@ -14,7 +14,7 @@ import (
 
 // auditPolicyTable is the audit policy in force, by subcategory. guid is in
 // lower case without braces and the same on every Windows; name is in the
-// language of the system.
+// language of the system. Administrators only.
 func auditPolicyTable() facts.Table {
 	return facts.Table{
 		Name: "muster_audit_policy", Platforms: onWindows, Source: "AuditQuerySystemPolicy",

@@ -16,7 +16,8 @@ import (
 // the time of the last run that ended well: systemd knows that of a run since
 // the computer started. 0 is never or not known, as of a run that goes on, one
 // that failed and a program that always runs, whose end is no backup. Of Déjà
-// Dup, which runs in a person's session, the row is what it wrote down there.
+// Dup, which runs in a person's session, the row is what it wrote down there: it is that person's
+// word, and of nobody whom /etc/passwd does not know. Root only.
 func (h host) musterBackups() facts.Table {
 	return facts.Table{
 		Name: "muster_backups", Platforms: onLinux, Whole: true, Source: "systemd over D-Bus, dconf",

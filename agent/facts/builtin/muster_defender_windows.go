@@ -11,6 +11,8 @@ import (
 // defenderTable is the state of Microsoft Defender by its own word, which
 // Windows Server has too. Ages are days, times seconds since 1970; what
 // Defender does not know, such as the age of signatures it never had, is "".
+// Anybody may ask. It is Defender's own word: other products are
+// windows_security_products.
 func defenderTable() facts.Table {
 	return facts.Table{
 		Name: "muster_defender", Platforms: onWindows, Source: "WMI MSFT_MpComputerStatus",

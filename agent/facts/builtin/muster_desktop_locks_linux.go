@@ -45,7 +45,7 @@ func (h host) plasmaLock(who account) ([]muster.Row, error) {
 	settings := []desktopSetting{{key: "Autolock", value: "true", source: byDefault}, {key: "Timeout", value: "5", source: byDefault},
 		{key: "LockGrace", value: "5", source: byDefault}, {key: "LockOnResume", value: "true", source: byDefault}}
 	for _, path := range personalFiles(who, "/etc/xdg/", ".config/", "kscreenlockerrc") {
-		text, err := h.homeText(path)
+		text, err := h.homeText(who.uid, path)
 		if err != nil {
 			return nil, err
 		}
@@ -108,7 +108,7 @@ func (h host) xfceLock(who account) ([]muster.Row, error) {
 		{key: "lock/saver-activation/enabled", value: "true", source: byDefault},
 		{key: "lock/saver-activation/delay", value: "0", source: byDefault}}
 	for _, path := range personalFiles(who, "/etc/xdg/", ".config/", xfceFile) {
-		text, err := h.homeText(path)
+		text, err := h.homeText(who.uid, path)
 		if err != nil {
 			return nil, err
 		}

@@ -18,7 +18,8 @@ import (
 // value. idle-delay counts seconds, in MATE minutes. Where a desktop has a
 // default of its own (XDG_CURRENT_DESKTOP), that is one more row, whose source
 // names it. A schema that is not installed, or a desktop that is not there, has
-// no rows.
+// no rows. Others' homes need root. People of a directory service, whom
+// /etc/passwd does not know, are not seen.
 func (h host) musterDesktopSettings() facts.Table {
 	return facts.Table{
 		Name: "muster_desktop_settings", Platforms: onLinux, Whole: true, Source: "dconf, GSettings schemas, Plasma, xfconf",
@@ -200,7 +201,7 @@ func (h host) dconfLayers(who account, profile string) (dconfLayers, error) {
 			return d, fmt.Errorf("dconf keeps settings in a %s: %w", kind, facts.ErrUnavailable)
 		}
 		var err error
-		if l.values, err = h.openGVDB(l.source); err != nil {
+		if l.values, err = h.openGVDB(who.uid, l.source); err != nil {
 			return d, err
 		}
 		if l.values != nil && kind != "user-db" {
@@ -214,12 +215,12 @@ func (h host) dconfLayers(who account, profile string) (dconfLayers, error) {
 	return d, nil
 }
 
-// openGVDB reads a database; nil where there is none.
-func (h host) openGVDB(path string) (*gvdb, error) {
+// openGVDB reads a database that may be its owner's; nil where there is none.
+func (h host) openGVDB(owner, path string) (*gvdb, error) {
 	if path == "" {
 		return nil, nil
 	}
-	text, err := h.homeText(path)
+	text, err := h.homeText(owner, path)
 	if text == "" || err != nil {
 		return nil, err
 	}

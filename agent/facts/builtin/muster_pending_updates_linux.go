@@ -18,7 +18,8 @@ import (
 // choose, origin where it comes from, such as "Debian:stable-security";
 // security is 1 where any newer version lies in an archive for security, held
 // 1 where the package is held back and will stay as it is. Without apt, and
-// with lists that are missing or that cannot be read, the table is unavailable.
+// with lists that are missing or that cannot be read, the table is unavailable. Anybody
+// may read it; packages of other kinds (snap, flatpak) are not seen.
 func (h host) musterPendingUpdates() facts.Table {
 	return facts.Table{
 		Name: "muster_pending_updates", Platforms: onLinux, Whole: true, Source: "dpkg status, apt lists",

@@ -11,7 +11,8 @@ import (
 // musterProxies are the proxies that the system sets for everybody: in the
 // environment of sessions and services, and for apt and dnf. value is as it is
 // written, but for the password of a URL. Desktops have their own
-// (muster_desktop_settings).
+// (muster_desktop_settings). Anybody may read it, as far as the files allow; what
+// a person's own shell or session sets is not seen.
 func (h host) musterProxies() facts.Table {
 	return facts.Table{
 		Name: "muster_proxies", Platforms: onLinux, Whole: true, Source: "/etc/environment, profile.d, apt, dnf, systemd",

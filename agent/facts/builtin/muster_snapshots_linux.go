@@ -6,9 +6,13 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/passmuster/muster"
@@ -19,7 +23,9 @@ import (
 // systems: those that snapper and Timeshift know, and what btrfs, ZFS and LVM
 // keep. One that snapper made on btrfs is there twice, by either kind. created
 // is 0 where nobody wrote it down, as of ZFS. A file system that can have none
-// has no rows.
+// has no rows. What lies on a stick that a person plugged in (/media, /run/media)
+// is not looked at: anybody can write there what looks like a snapshot. Root
+// only where there is btrfs.
 func (h host) musterSnapshots() facts.Table {
 	return facts.Table{
 		Name: "muster_snapshots", Platforms: onLinux, Whole: true, Source: "snapper, Timeshift, btrfs, ZFS, LVM",
@@ -29,16 +35,15 @@ func (h host) musterSnapshots() facts.Table {
 			if err != nil {
 				return nil, err
 			}
-			mounts := parseMounts(text)
+			mounts := slices.DeleteFunc(parseMounts(text), func(m muster.Row) bool {
+				return isRemote(m["type"]) || strings.HasPrefix(m["path"], "/media/") || strings.HasPrefix(m["path"], "/run/media/")
+			})
 			var rows []muster.Row
-			for _, read := range []func([]muster.Row) ([]snapshot, error){
+			for _, read := range []func(context.Context, []muster.Row) ([]snapshot, error){
 				h.snapperSnapshots, h.timeshiftSnapshots, h.btrfsSnapshots, h.zfsSnapshots, h.lvmSnapshots,
 			} {
-				if err := ctx.Err(); err != nil {
-					return nil, err
-				}
-				found, err := read(mounts)
-				if err != nil {
+				found, err := read(ctx, mounts)
+				if err = errors.Join(err, ctx.Err()); err != nil {
 					return nil, err
 				}
 				for _, s := range found {
@@ -58,7 +63,7 @@ type snapshot struct {
 }
 
 // snapperSnapshots reads what snapper(8) writes beside each snapshot.
-func (h host) snapperSnapshots([]muster.Row) ([]snapshot, error) {
+func (h host) snapperSnapshots(context.Context, []muster.Row) ([]snapshot, error) {
 	const configs = "/etc/snapper/configs/"
 	names, err := h.dir(configs)
 	if err != nil {
@@ -86,7 +91,7 @@ func (h host) snapperSnapshots([]muster.Row) ([]snapshot, error) {
 		}
 		for _, number := range numbers {
 			file := filepath.Join(folder, number, "info.xml")
-			text, err := h.homeText(file)
+			text, err := h.textIfAny(file)
 			if err != nil {
 				return nil, err
 			}
@@ -120,24 +125,31 @@ func parseSnapper(text string) (int64, error) {
 
 // timeshiftSnapshots reads the folders that Timeshift fills on one of the disks.
 // It writes info.json last, so a folder without is no snapshot.
-func (h host) timeshiftSnapshots(mounts []muster.Row) ([]snapshot, error) {
+func (h host) timeshiftSnapshots(_ context.Context, mounts []muster.Row) ([]snapshot, error) {
 	var found []snapshot
 	seen := map[string]bool{}
 	anyFolder := false
 	for _, m := range mounts {
-		if !strings.HasPrefix(m["device"], "/") || isRemote(m["type"]) || seen[m["path"]] {
+		if !strings.HasPrefix(m["device"], "/") || seen[m["path"]] {
 			continue
 		}
 		seen[m["path"]] = true
 		for _, below := range []string{"timeshift/snapshots", "timeshift-btrfs/snapshots"} {
 			folder := filepath.Join(m["path"], below)
+			ours, err := h.isSystems(folder)
+			if err != nil {
+				return nil, err
+			}
+			if !ours {
+				continue
+			}
+			anyFolder = true
 			names, err := h.children(folder)
 			if err != nil {
 				return nil, err
 			}
-			anyFolder = anyFolder || h.exists(folder)
 			for _, name := range names {
-				text, err := h.homeText(filepath.Join(folder, name, "info.json"))
+				text, err := h.textIfAny(filepath.Join(folder, name, "info.json"))
 				if err != nil {
 					return nil, err
 				}
@@ -165,6 +177,23 @@ func (h host) timeshiftSnapshots(mounts []muster.Row) ([]snapshot, error) {
 	return found, nil
 }
 
+// isSystems reports whether there is a folder that belongs to whom the system
+// does: a home can be a mount of its own, where its owner makes any folder.
+func (h host) isSystems(folder string) (bool, error) {
+	top, err := os.Stat(h.path("/"))
+	if err != nil {
+		return false, readError("/", err)
+	}
+	st, err := os.Lstat(h.path(folder))
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return false, nil
+	case err != nil:
+		return false, readError(folder, err)
+	}
+	return st.IsDir() && st.Sys().(*syscall.Stat_t).Uid == top.Sys().(*syscall.Stat_t).Uid && st.Mode().Perm()&0o002 == 0, nil
+}
+
 // parseTimeshift reads the time of an info.json; 0 where there is none.
 func parseTimeshift(text string) int64 {
 	var info struct {
@@ -177,7 +206,7 @@ func parseTimeshift(text string) int64 {
 
 // zfsSnapshots lists each data set's hidden folder. Only names are read: to
 // look into one would mount it.
-func (h host) zfsSnapshots(mounts []muster.Row) ([]snapshot, error) {
+func (h host) zfsSnapshots(_ context.Context, mounts []muster.Row) ([]snapshot, error) {
 	var found []snapshot
 	seen := map[string]bool{}
 	for _, m := range mounts {
@@ -198,7 +227,7 @@ func (h host) zfsSnapshots(mounts []muster.Row) ([]snapshot, error) {
 }
 
 // btrfsSnapshots asks each btrfs for its subvolumes that are copies of another.
-func (h host) btrfsSnapshots(mounts []muster.Row) ([]snapshot, error) {
+func (h host) btrfsSnapshots(ctx context.Context, mounts []muster.Row) ([]snapshot, error) {
 	var found []snapshot
 	seen := map[string]bool{}
 	for _, m := range mounts {
@@ -210,7 +239,7 @@ func (h host) btrfsSnapshots(mounts []muster.Row) ([]snapshot, error) {
 		if err != nil {
 			return nil, err
 		}
-		subvolumes, err := tree.subvolumes()
+		subvolumes, err := tree.subvolumes(ctx)
 		if err = errors.Join(err, tree.Close()); err != nil {
 			return nil, readError(m["path"], err)
 		}

@@ -73,7 +73,6 @@ func timeSyncRows(ctx context.Context, q facts.Query) ([]muster.Row, error) {
 // there are none.
 func timeEvents(ctx context.Context) (answered, missed int64, err error) {
 	const xpath = `*[System[Provider[@Name='Microsoft-Windows-Time-Service'] and (EventID=35 or EventID=36 or EventID=37)]]`
-	enough := errors.New("both are known")
 	err = eachEvent(ctx, "System", xpath, func(e windowsEvent) error {
 		at, err := time.Parse(time.RFC3339, e.Created.Time)
 		if err != nil {
@@ -85,11 +84,11 @@ func timeEvents(ctx context.Context) (answered, missed int64, err error) {
 			answered = max(answered, at.Unix())
 		}
 		if answered > 0 { // the newest first: what comes later is older
-			return enough
+			return errEnough
 		}
 		return nil
 	})
-	if errors.Is(err, enough) || errors.Is(err, facts.ErrUnavailable) {
+	if errors.Is(err, errEnough) || errors.Is(err, facts.ErrUnavailable) {
 		err = nil
 	}
 	return answered, missed, err

@@ -141,21 +141,33 @@ func (h host) globFrom(ctx context.Context, dir string, parts []string, recursiv
 // walk visits everything below dir. It does not follow links to folders, so
 // that it ends and stays below.
 func (h host) walk(ctx context.Context, dir string, visit func(string) error) error {
-	top := h.path(dir)
-	return filepath.WalkDir(top, func(p string, d fs.DirEntry, err error) error {
-		name := dir + strings.TrimPrefix(p, top)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.Is(err, fs.ErrNotExist):
-			return nil // gone since its folder was listed
-		case err != nil:
-			return readError(name, err)
-		case p == top:
-			return nil
+	names, err := h.dir(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		return visit(markDir(name, d.IsDir()))
-	})
+		path := filepath.Join(dir, name)
+		st, err := os.Lstat(h.path(path))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue // gone since its folder was listed
+		case err != nil:
+			return readError(path, err)
+		}
+		if err := visit(markDir(path, st.IsDir())); err != nil {
+			return err
+		}
+		if !st.IsDir() {
+			continue
+		}
+		if err := h.walk(ctx, path, visit); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // matchPart matches one name against one part of a pattern, where each run of

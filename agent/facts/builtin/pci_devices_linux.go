@@ -13,6 +13,7 @@ import (
 // what udev found; where neither is there, a statement that wants names is
 // unavailable, for without them nothing would look wireless. osquery has no
 // rows at all without pci.ids. A computer without the bus has no rows.
+// Anybody may read it.
 func (h host) pciDevices() facts.Table {
 	return facts.Table{
 		Name: "pci_devices", Platforms: onLinux, Whole: true, Source: "/sys/bus/pci, pci.ids, udev", Preferred: true,

@@ -17,7 +17,7 @@ import (
 
 // rpmPackages are the packages that rpm knows. Its database is read in the form
 // of SQLite (Fedora, RHEL 9) and of ndb (SUSE); in the older one of Berkeley DB
-// it is unavailable, as it is without rpm, where osquery has no rows.
+// it is unavailable, as it is without rpm, where osquery has no rows. Anybody may read it.
 func (h host) rpmPackages() facts.Table {
 	return facts.Table{
 		Name: "rpm_packages", Platforms: onLinux, Whole: true, Source: "rpm database", Preferred: true,
@@ -52,8 +52,10 @@ func (h host) rpmHeaders(ctx context.Context, visit func([]byte) error) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("no rpm here: %w", facts.ErrUnavailable)
+	return errNoRPM
 }
+
+var errNoRPM = fmt.Errorf("no rpm here: %w", facts.ErrUnavailable)
 
 func readRPMBerkeley(context.Context, string, func([]byte) error) error {
 	return fmt.Errorf("a Berkeley DB, which is not understood: %w", facts.ErrUnavailable)
@@ -63,7 +65,7 @@ func readRPMBerkeley(context.Context, string, func([]byte) error) error {
 // no changes waiting in its log it is read as it lies; else through the log,
 // for which the shared index must be there.
 func readRPMSQLite(ctx context.Context, path string, visit func([]byte) error) error {
-	f, err := os.Open(path) // SQLite does not tell denied from broken
+	f, err := openFile(path) // SQLite does not tell denied from broken
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 // force). Ages are days, a maximum of -1 means that passwords never expire.
 // Where one of its sources cannot be read its columns are "", never a number;
 // where none can, the table gives the reason. lsa_anonymous_name_lookup has no
-// documented source and is "" always.
+// documented source and is "" always. Administrators only, but for the first rules.
 func securityProfileTable() facts.Table {
 	return facts.Table{
 		Name: "security_profile_info", Platforms: onWindows, Source: "NetUserModalsGet, SAM, LSA", Preferred: true,

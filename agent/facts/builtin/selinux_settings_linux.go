@@ -14,7 +14,7 @@ import (
 // class, where key and value are as odd as osquery's ("file/perms", "read"). A
 // boolean has its current value; osquery leaves out those with a pending one. A
 // kernel that runs without SELinux has no rows, one that does not show it is
-// unavailable.
+// unavailable. Anybody may read it; the rules of the policy are not shown.
 func (h host) selinuxSettings() facts.Table {
 	return facts.Table{
 		Name: "selinux_settings", Platforms: onLinux, Source: "selinuxfs", Preferred: true,

@@ -39,6 +39,7 @@ func (h host) tables() []facts.Table {
 		h.musterFailedLogins(),
 		h.musterFirewall(),
 		h.musterLSM(),
+		h.musterPackages(),
 		h.musterPendingUpdates(),
 		h.musterProxies(),
 		h.musterRadios(),

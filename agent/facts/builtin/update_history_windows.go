@@ -15,7 +15,8 @@ const maxUpdateHistory = 1000
 
 // updateHistoryTable is the newest updates that Windows Update installed, took
 // away or failed to; it asks this computer only. date is UTC as Windows keeps
-// it, which osquery shifts by the time zone.
+// it, which osquery shifts by the time zone. Anybody may ask. Updates by hand (.msu)
+// and the updates of other programs are not seen.
 func updateHistoryTable() facts.Table {
 	return facts.Table{
 		Name: "windows_update_history", Platforms: onWindows, Source: "Windows Update (COM)", Preferred: true,
