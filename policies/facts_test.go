@@ -23,6 +23,9 @@ func TestStatements(t *testing.T) {
 	}
 	type tables = map[string][]muster.Row
 	const enum = `HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Enum`
+	const person = `HKEY_USERS\S-1-5-21-1\Software\Microsoft\Windows\CurrentVersion\Policies\System`
+	winlogon := func(hive string) string { return hive + `\Microsoft\Windows NT\CurrentVersion\Winlogon` }
+	const netbt = `HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Services\NetBT\Parameters\Interfaces`
 	const profile = `HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows NT\CurrentVersion\NetworkList\Profiles\{1}`
 	for _, c := range []struct {
 		name, fact string
@@ -131,6 +134,22 @@ func TestStatements(t *testing.T) {
 				{"pci_slot": "3", "pci_class_id": "0x02", "pci_subclass_id": "0x00", "driver": ""},
 				{"pci_slot": "4", "pci_class_id": "0x0d", "pci_subclass_id": "0x11", "driver": ""},
 			}}, "name", []string{"phy0", "card without a driver in slot 4", "card without a driver in slot 1"}},
+		{"a drop-in changes what a unit starts", "autostart_services", muster.Linux, tables{"file": {
+			{"path": "/etc/systemd/system/multi-user.target.wants/ssh.service", "filename": "ssh.service", "symlink_target_path": "/lib/systemd/system/ssh.service"},
+			{"path": "/etc/systemd/system/ssh.service.d/more.conf", "filename": "more.conf", "symlink_target_path": ""},
+			{"path": "/etc/systemd/system/a.service.requires/b.service", "filename": "b.service", "symlink_target_path": "/b.service"},
+			{"path": "/etc/systemd/system/masked.service", "filename": "masked.service", "symlink_target_path": "/dev/null"},
+			{"path": "/etc/systemd/user/default.target.wants/c.service", "filename": "c.service", "symlink_target_path": "/c.service"},
+		}}, "path", []string{"/lib/systemd/system/ssh.service", "/b.service", "/etc/systemd/system/ssh.service.d/more.conf", "/c.service"}},
+		{"a person's own shell", "winlogon_hooks", muster.Windows, tables{"registry": {
+			{"key": winlogon(`HKEY_LOCAL_MACHINE\SOFTWARE`), "path": winlogon(`HKEY_LOCAL_MACHINE\SOFTWARE`) + `\Shell`, "name": "Shell", "data": "explorer.exe"},
+			{"key": winlogon(`HKEY_LOCAL_MACHINE\SOFTWARE`), "path": winlogon(`HKEY_LOCAL_MACHINE\SOFTWARE`) + `\DefaultUserName`, "name": "DefaultUserName", "data": "m"},
+			{"key": winlogon(`HKEY_USERS\S-1-5-21-1\Software`), "path": winlogon(`HKEY_USERS\S-1-5-21-1\Software`) + `\Shell`, "name": "Shell", "data": "evil.exe"},
+			{"key": person, "path": person + `\Shell`, "name": "Shell", "data": "worse.exe"},
+		}}, "data", []string{"explorer.exe", "evil.exe", "worse.exe"}},
+		{"a clock that is right to the microsecond", "time_sync", muster.Linux, tables{"muster_time_sync": {
+			{"synchronized": "1", "offset_seconds": "0.000012", "service": "chronyd"},
+		}}, "offset_seconds", []string{"1.2e-05"}},
 		{"drivers are no services", "installed_services", muster.Windows, tables{"services": {
 			{"name": "disk", "service_type": "KERNEL_DRIVER"}, {"name": "EventLog", "service_type": "SHARE_PROCESS"},
 		}}, "name", []string{"EventLog"}},
@@ -138,6 +157,42 @@ func TestStatements(t *testing.T) {
 			{"path": "/etc/systemd/system/sshd.service", "filename": "sshd.service", "symlink": "1"},
 			{"path": "/etc/systemd/system/local.service", "filename": "local.service", "symlink": "0"},
 		}}, "name", []string{"local.service"}},
+		{"an interface that says nothing of NetBIOS", "name_resolution", muster.Windows, tables{"registry": {
+			{"key": netbt, "path": netbt + `\Tcpip_{1}`, "name": "Tcpip_{1}", "type": "subkey"},
+			{"key": netbt + `\Tcpip_{2}`, "path": netbt + `\Tcpip_{2}\NetbiosOptions`, "name": "NetbiosOptions", "type": "REG_DWORD", "data": "2"},
+		}}, "data", []string{"2", "0"}},
+		{"a person's own root", "root_certs", muster.Windows, tables{"certificates": {
+			{"common_name": "a", "sha1": "1", "store": "Root", "store_location": "LocalMachine"},
+			{"common_name": "a", "sha1": "1", "store": "Root", "store_location": "Users"},
+			{"common_name": "b", "sha1": "2", "store": "Trusted Root Certification Authorities", "store_location": "Users"},
+			{"common_name": "c", "sha1": "3", "store": "My", "store_location": "Users"},
+		}}, "name", []string{"a", "b"}},
+		{"a person's own browser", "browsers", muster.Windows, tables{"programs": {}, "file": {
+			{"path": `C:\Users\amy\AppData\Local\Google\Chrome\Application\chrome.exe`, "file_version": "1"},
+			{"path": `C:\Users\amy\AppData\Local\Mozilla Firefox\firefox.exe`, "file_version": "2"},
+			{"path": `C:\Program Files (x86)\Mozilla Firefox\firefox.exe`, "file_version": "3"},
+		}}, "version", []string{"3", "1", "2"}},
+		{"packed browsers", "browsers", muster.Linux, tables{"muster_packages": {
+			{"name": "firefox", "version": "1:1snap1-0ubuntu5", "manager": "deb"}, {"name": "firefox", "version": "151.0-1", "manager": "snap"},
+			{"name": "org.mozilla.firefox", "version": "", "manager": "flatpak"}, {"name": "chromium", "version": "156", "manager": "rpm"},
+			{"name": "core22", "version": "1", "manager": "snap"},
+		}}, "name", []string{"chromium", "firefox (snap)", "firefox (flatpak)"}},
+		{"stamps of a computer without a network", "update_history", muster.Linux, tables{"file": {
+			{"path": "/var/lib/apt/periodic/update-stamp", "mtime": "1"},
+			{"path": "/var/lib/apt/periodic/unattended-upgrades-stamp", "mtime": "2"},
+			{"path": "/var/lib/apt/periodic/update-success-stamp", "mtime": "3"},
+			{"path": "/var/lib/apt/lists/mirror_debian-security_dists_trixie-security_InRelease", "mtime": "4"},
+			{"path": "/var/lib/apt/lists/mirror_debian_dists_trixie_InRelease", "mtime": "5"},
+		}}, "mtime", []string{"4", "3"}},
+		{"a zone that lets everything in", "firewall_service", muster.Linux, tables{
+			"muster_settings": {{"name": "firewalld", "key": "DefaultZone", "value": "public", "effective": "1"}},
+			"file":            {{"path": "/etc/firewalld/zones/trusted.xml"}, {"path": "/etc/firewalld/zones/public.xml"}},
+		}, "status", []string{"public", "trusted for some"}},
+		{"what stands before the first section is global", "smb_settings", muster.Linux, tables{"muster_settings": {
+			{"name": "samba", "section": "", "key": "server min protocol", "value": "NT1", "effective": "1"},
+			{"name": "samba", "section": "Global", "key": "min protocol", "value": "SMB2", "effective": "1"},
+			{"name": "samba", "section": "scans", "key": "min protocol", "value": "LANMAN1", "effective": "1"},
+		}}, "data", []string{"NT1", "SMB2"}},
 		{"a program without version", "software", muster.Windows, tables{"programs": {{"name": "AnyDesk", "version": ""}}}, "program", []string{"AnyDesk "}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -49,6 +49,13 @@ test_fail_sudo_rule if {
 	count(acc_02.violations) == 1 with input as h with data.lists.admins_allowed as allowed
 }
 
+test_pass_sudo_rule_of_the_list if {
+	every header in ["countyit", "%sudo"] {
+		count(acc_02.violations) == 0 with input as linux("root", "0", header, "ALL=(ALL) ALL") with data.lists.admins_allowed as allowed
+		count(acc_02.unknown) == 0 with input as linux("root", "0", header, "ALL=(ALL) ALL") with data.lists.admins_allowed as allowed
+	}
+}
+
 test_unknown_joined if {
 	count(acc_02.violations) == 0 with input as windows(["countyit"], "COUNTY") with data.lists.admins_allowed as allowed
 	count(acc_02.unknown) == 1 with input as windows(["countyit"], "COUNTY") with data.lists.admins_allowed as allowed
@@ -80,6 +87,12 @@ test_fail_sudo_alias if {
 	alias := [{"source": "/etc/sudoers", "header": "Cmnd_Alias", "rule_details": "EVERYTHING = ALL"}]
 	rules := array.concat(alias, h.facts.sudo_rules)
 	count(acc_02.violations) == 1 with input as h with input.facts.sudo_rules as rules with data.lists.admins_allowed as allowed
+}
+
+test_pass_sudo_alias_of_one_program if {
+	alias := {"source": "/etc/sudoers", "header": "Cmnd_Alias", "rule_details": "LIST = /bin/ls"}
+	h := linux("root", "0", "mallory", "ALL=(ALL) LIST")
+	count(acc_02.violations) == 0 with input as h with input.facts.sudo_rules as array.concat([alias], h.facts.sudo_rules) with data.lists.admins_allowed as allowed
 }
 
 test_pass_sudo_rule_for_one_program if {

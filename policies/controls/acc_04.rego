@@ -28,6 +28,7 @@ least := 14
 shortest["the password policy"] := lib.num(p.minimum_password_length) if some p in input.facts.security_profile
 
 shortest[source] := max([n | some line in lines; n := length(line)]) if {
+	not lib.windows
 	some source, lines in lib.pam("password")
 	not foreign(lines)
 }
@@ -86,6 +87,7 @@ unknown contains "LimitBlankPasswordUse cannot be read" if {
 }
 
 unknown contains sprintf("%s does not say how long a password must be", [source]) if {
+	not lib.windows
 	some source, _ in lib.pam("password")
 	not shortest[source]
 }

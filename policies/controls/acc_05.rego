@@ -25,9 +25,16 @@ import data.muster.lib
 # How many wrong passwords lock an account, by what counts them; 0 is never.
 tries["the lockout policy"] := lib.num(p.lockout_bad_count) if some p in input.facts.security_profile
 
-tries[source] := max(array.concat([0], [n | some line in lines; n := deny(line)])) if {
+tries[source] := max(array.concat([0], [n | counts(lines); some line in lines; n := deny(line)])) if {
+	not lib.windows
 	some source, lines in lib.pam("auth")
 	lib.num(faillock)
+}
+
+# Before the password faillock only looks at what it counted after wrong ones.
+counts(lines) if {
+	some line in lines
+	regex.match(`pam_faillock\.so.*\bauthfail\b|pam_tally2\.so`, line)
 }
 
 faillock := lib.rule("faillock", "deny", "3")

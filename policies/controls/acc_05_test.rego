@@ -14,7 +14,9 @@ linux(lines, settings) := {
 
 unix := "[success=1 default=ignore] pam_unix.so nullok"
 
-faillock := "required pam_faillock.so preauth"
+faillock := "[default=die] pam_faillock.so authfail"
+
+asks := "required pam_faillock.so preauth"
 
 pass(h) if {
 	count(acc_05.violations) == 0 with input as h
@@ -34,7 +36,7 @@ test_pass if {
 }
 
 test_pass_linux if {
-	pass(linux([faillock, unix], {}))
+	pass(linux([asks, unix, faillock], {}))
 	pass(linux([faillock, unix], {"deny": "10"}))
 	pass(linux(["[default=die] pam_faillock.so authfail deny=10", unix], {"deny": "20"}))
 	pass(linux(["required pam_tally2.so onerr=fail deny=5", unix], {}))
@@ -45,13 +47,14 @@ test_fail_never if {
 	fail(windows("-1")) == {"never locks an account"}
 	fail(linux([unix], {"deny": "5"})) == {"never locks an account"}
 	fail(linux([faillock], {"deny": "0"})) == {"never locks an account"}
+	fail(linux([asks, unix], {})) == {"never locks an account"}
 	fail(linux(["required pam_tally2.so"], {})) == {"never locks an account"}
 }
 
 test_fail_late if {
 	fail(windows("11")) == {"locks after 11 wrong tries"}
 	fail(linux([faillock], {"deny": "11"})) == {"locks after 11 wrong tries"}
-	fail(linux(["required pam_faillock.so deny=11", faillock], {})) == {"locks after 11 wrong tries"}
+	fail(linux(["required pam_faillock.so preauth deny=11", faillock], {})) == {"locks after 11 wrong tries"}
 }
 
 test_unknown if {

@@ -40,11 +40,17 @@ unknown(h) if {
 
 test_pass if {
 	pass(windows([clerk], [administrator, domain_admins]))
-	pass(windows([helper], [administrator]))
+	pass(windows([helper], [object.union(administrator, {"enabled": "1"})]))
 	pass(osquery([clerk], [administrator]))
 }
 
-test_pass_switched_off if pass(windows([clerk], [{"sid": clerk.sid, "username": "mrivera", "type": "user", "enabled": "0"}]))
+test_pass_switched_off if pass(windows([clerk], [{"sid": clerk.sid, "username": "mrivera", "type": "user", "enabled": "0"}, domain_admins]))
+
+# Some account always has these rights.
+test_unknown_without_administrators if {
+	unknown(windows([clerk], []))
+	unknown(osquery([clerk], []))
+}
 
 test_pass_linux if {
 	pass(linux([alice], {"1": "systemd"}))
@@ -70,7 +76,7 @@ test_unknown_domain if {
 }
 
 test_unknown_sid if {
-	unknown(windows([object.union(clerk, {"sid": ""})], [administrator]))
+	unknown(windows([object.union(clerk, {"sid": ""})], [object.union(administrator, {"enabled": "1"})]))
 	unknown(osquery([object.union(clerk, {"type": ""})], [administrator]))
 }
 

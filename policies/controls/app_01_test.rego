@@ -43,6 +43,14 @@ test_unknown_tasks_leave_findings if {
 	count(app_01.violations) == 1 with input as {"host": {"profile": "workstation"}, "facts": object.union({"software": []}, portable)} with data.lists as lists([])
 }
 
+test_fail_names_only_what_was_found if {
+	h := host("workstation", object.union(portable, {
+		"services": [{"name": "EventLog", "display_name": "Windows Event Log", "path": `C:\Windows\system32\svchost.exe`}],
+		"scheduled_tasks": [{"name": "Backup", "action": `C:\tools\backup.exe`}],
+	}))
+	{v.subject | some v in app_01.violations} == {"svc.exe"} with input as h with data.lists as lists([])
+}
+
 test_fail_service_by_its_program if {
 	h := host("workstation", {"services": [{"name": "x", "display_name": "Helper", "path": `"C:\Program Files\y\AnyDesk.exe" --service`}]})
 	count(app_01.violations) == 1 with input as h with data.lists as lists([])

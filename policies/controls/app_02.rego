@@ -57,12 +57,6 @@ blocked(of) if value(of, "blockcontentexecutionfrominternet") == "1"
 
 blocked(of) if value(of, "vbawarnings") in {"3", "4"}
 
-# Nothing was set against what the program does by itself.
-unset(of) if {
-	value(of, "blockcontentexecutionfrominternet") == "absent"
-	value(of, "vbawarnings") in {"absent", "2"}
-}
-
 odd contains s if {
 	some s in settings
 	not s.data in {"vbawarnings": {"1", "2", "3", "4"}, "blockcontentexecutionfrominternet": {"0", "1"}}[s.name]
@@ -85,7 +79,7 @@ violations contains {"subject": subject(of), "found": "nothing stops macros in f
 
 usual(of) if {
 	blocking
-	unset(of)
+	value(of, "blockcontentexecutionfrominternet") == "absent"
 }
 
 unknown contains sprintf("a macro setting of %s cannot be read", [subject(s.of)]) if some s in odd

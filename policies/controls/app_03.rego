@@ -30,13 +30,13 @@ violations contains {"subject": "EnableScriptBlockLogging", "found": "off", "wan
 
 violations contains {"subject": "PowerShell 2.0", "found": f.statename, "want": "removed"} if {
 	some f in input.facts.smb1
-	f.name == "MicrosoftWindowsPowerShellV2Root"
+	startswith(f.name, "MicrosoftWindowsPowerShellV2")
 	f.state == "1"
 }
 
 unknown contains "Windows does not say whether PowerShell 2.0 is there" if {
 	some f in input.facts.smb1
-	f.name == "MicrosoftWindowsPowerShellV2Root"
+	startswith(f.name, "MicrosoftWindowsPowerShellV2")
 	not f.state in {"1", "2", "3"}
 }
 

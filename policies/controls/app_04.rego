@@ -37,11 +37,12 @@ items contains {"kind": "task", "name": t.name, "path": trim_space(t.action), "s
 
 items contains i if some i in input.facts.wmi_persistence
 
-# Windows' own programs, but for those that run what they are told to.
+# Windows' own programs, but for those that run what they are told to: in a list,
+# or by an argument that names a file or an address.
 windows_own(i) if {
 	lib.windows
-	regex.match(`^"?(([a-z]:\\windows|%windir%|%systemroot%|\\systemroot)\\(system32|syswow64)\\[^\\"]+\.(exe|dll)\b|[a-z]:\\programdata\\microsoft\\windows defender\\platform\\[^\\]+\\[^\\]+\.exe"?$)`, lower(i.path))
-	not regex.match(`\\(cmd|rundll32|regsvr32|mshta|wscript|cscript|msiexec|conhost|forfiles|wmic|schtasks|msbuild)(\.exe)?\b`, lower(i.path))
+	regex.match(`^"?([a-z]:\\windows|%windir%|%systemroot%|\\systemroot)\\(system32|system32\\wbem|syswow64|servicing)\\[^\\" ]+\.(exe|dll)"?( [^\\:.%]*)?$|^"?[a-z]:\\programdata\\microsoft\\windows defender\\platform\\[^\\]+\\[^\\]+\.exe"?$`, lower(i.path))
+	not regex.match(`\\(cmd|rundll32|regsvr32|mshta|wscript|cscript|msiexec|conhost|forfiles|wmic|schtasks|bash|wsl|pcalua)(\.exe)?\b`, lower(i.path))
 }
 
 windows_own(i) if {

@@ -47,6 +47,7 @@ test_pass_windows_own if {
 	every path in [
 		`"C:\Windows\system32\SecurityHealthSystray.exe"`, `%windir%\system32\svchost.exe -k netsvcs`, `%SystemRoot%\System32\x.dll`,
 		`"C:\ProgramData\Microsoft\Windows Defender\Platform\4.18.26090.11-0\MsMpEng.exe"`, `\SystemRoot\SysWOW64\a.exe`,
+		`%SystemRoot%\system32\wbem\WMIsvc.dll`, `C:\Windows\system32\SearchIndexer.exe /Embedding`, `C:\Windows\servicing\TrustedInstaller.exe`,
 	] {
 		count(app_04.violations) == 0 with input as host("workstation", {"startup": [item("startup", "x", path)]}) with data.lists.startup_approved as []
 	}
@@ -83,6 +84,7 @@ test_fail_in_the_guise_of_windows if {
 		`C:\Windows\system32\rundll32.exe C:\Users\m\evil.dll,x`, `C:\Windows\System32\cmd.exe /c evil`, `C:\Windows\Temp\evil.exe`,
 		`C:\Users\m\Windows\system32\evil.exe`, `C:\Windows\system32\..\Temp\evil.exe`, `C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe -e x`,
 		`C:\ProgramData\Microsoft\Windows Defender\Platform\evil.exe`, `C:\ProgramData\Microsoft\Windows Defender\Platform\4\MpCmdRun.exe -x`, "",
+		`C:\Windows\System32\pcalua.exe -a C:\Users\m\evil.com`, `"C:\Windows\System32\curl.exe" http://evil`, `C:\Windows\System32\x.exe evil.exe`,
 	] {
 		count(app_04.violations) == 1 with input as host("workstation", {"startup": [item("startup", "x", path)]}) with data.lists.startup_approved as []
 	}

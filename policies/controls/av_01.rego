@@ -59,6 +59,7 @@ protecting contains "Microsoft Defender" if "1" in real_time
 
 protecting contains s.name if {
 	count(health) == 0
+	not input.facts.antivirus[0]
 	some s in input.facts.antivirus_services
 	s.status == "RUNNING"
 }
@@ -102,7 +103,6 @@ unknown contains sprintf("%s does not say whether it is on", [name]) if {
 
 unknown contains "nothing that can be asked says whether an antivirus is on" if {
 	unprotected
-	count(violations) == 0
 }
 
 inapplicable contains "the certified build has no antivirus" if {

@@ -77,6 +77,11 @@ test_fail_no_service_counts_beside_the_security_center if {
 	count(av_01.violations) == 1 with input as h with input.facts.antivirus_services as running
 }
 
+test_fail_no_service_counts_beside_a_product_that_is_off if {
+	h := server([{"name": "CrowdStrike Falcon Sensor", "status": "RUNNING"}])
+	count(av_01.violations) == 1 with input as h with input.facts.antivirus as [product("CrowdStrike Falcon Sensor", "Off", "0")]
+}
+
 test_fail_linux if fail(linux({"systemd": "first process"})) == {"antivirus"}
 
 test_unknown_state if {

@@ -65,7 +65,7 @@ filetime(hex) := (upper * 429.4967296) - 11644473600 if {
 	regex.match(`^[0-9A-F]{16}$`, hex)
 	upper := sum([value |
 		some i, digit in split(substring(hex, 8, 8), "")
-		value := indexof("0123456789ABCDEF", digit) * bits.lsh(1, 4 * bits.xor(i, 1))
+		value := indexof("0123456789ABCDEF", digit) * [16, 1, 4096, 256, 1048576, 65536, 268435456, 16777216][i]
 	])
 }
 

@@ -27,7 +27,6 @@ import data.muster.lib
 others contains p.name if {
 	some p in input.facts.antivirus
 	p.state == "On"
-	p.defender != "1"
 }
 
 defends if "On" in {p.state | some p in input.facts.antivirus; p.defender == "1"}
@@ -59,7 +58,7 @@ broad(name) if {
 
 allowed := {lower(name) | some name in data.lists.av_exclusions_allowed}
 
-violations contains {"subject": r.name, "found": "switched off in the registry", "want": "0, or not there"} if {
+violations contains {"subject": r.name, "found": "Microsoft Defender is switched off in the registry", "want": "0, or not there"} if {
 	some r in switches
 	lower(r.name) in main
 	lib.dword(r.data) > 0
@@ -84,7 +83,6 @@ unknown contains sprintf("%s cannot be read", [r.name]) if {
 unknown contains "neither the Security Center nor Microsoft Defender says which antivirus is on" if {
 	count(others) == 0
 	not defends
-	count(violations) == 0
 }
 
 notes contains sprintf("%s switches off a part of Microsoft Defender", [r.name]) if {

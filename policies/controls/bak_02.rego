@@ -32,6 +32,7 @@ snapshots contains s if {
 }
 
 snapshots contains s if {
+	lib.windows
 	some s in input.facts.shadow_copies
 	regex.match(`^[cC]:\\?$`, s.volume)
 }
@@ -66,6 +67,7 @@ unknown contains "the age of a snapshot cannot be read" if {
 }
 
 inapplicable contains sprintf("the file system (%s) makes no snapshots", [concat(", ", types)]) if {
+	not lib.windows
 	count(types) > 0
 	types & {"btrfs", "zfs", "LVM2_member"} == set()
 }

@@ -57,7 +57,7 @@ part_of_windows contains s.name if {
 	}
 }
 
-violations contains {"subject": item, "found": sprintf("a %s that is not in the certified build", [kind]), "want": "removed, or approved in the list ems_baseline"} if {
+violations contains {"subject": item, "found": sprintf("%s that is not in the certified build", [kind]), "want": "removed, or approved in the list ems_baseline"} if {
 	some kind, items in here
 	some item in (items - approved[kind])
 	not item in part_of_windows

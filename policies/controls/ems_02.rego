@@ -52,7 +52,7 @@ violations contains {"subject": f.path, "found": "a program that is not in the t
 	program(f)
 }
 
-program(f) if regex.match(`\.(exe|dll|sys|ps1|bat|cmd|jar|msi|so(\.[0-9.]+)?|sh|py)$`, lower(f.path))
+program(f) if regex.match(`\.(exe|dll|sys|ps1|bat|cmd|com|scr|cpl|ocx|vbs|hta|jar|msi|so(\.[0-9.]+)?|sh|py)$`, lower(f.path))
 
 # On Linux a name says little: whatever somebody may execute is a program.
 program(f) if regex.match(`[1357][0-7]{0,2}$`, f.mode)

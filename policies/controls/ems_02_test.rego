@@ -51,6 +51,8 @@ test_pass_size_as_text if {
 	count(ems_02.violations) == 0 with input as host([good]) with data.lists.manifest as m
 }
 
+test_fail_extra_program_of_another_kind if count(ems_02.violations) == 1 with input as host([good, object.union(extra, {"path": `C:\Program Files\ExampleEMS\extra.SCR`})]) with data.lists.manifest as manifest
+
 test_fail_extra_program_without_extension if {
 	h := host([good, {"path": "/opt/example-ems/bin/extra", "size": "1", "mode": "0755", "sha256": "bb"}, {"path": "/opt/example-ems/readme", "size": "1", "mode": "1644", "sha256": "bb"}])
 	{v.subject | some v in ems_02.violations} == {"/opt/example-ems/bin/extra"} with input as h with data.lists.manifest as manifest

@@ -72,7 +72,6 @@ unknown contains "what AppLocker does could not be read" if {
 unknown contains sprintf("AppLocker has a setting for %s that says nothing", [kind]) if {
 	not enforced
 	some kind in ["exe", "dll"]
-	mode[kind]
 	not mode[kind] in {"0", "1"}
 }
 

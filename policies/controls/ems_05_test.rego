@@ -91,6 +91,17 @@ test_fail_admins if {
 	counts(windows({"admin_members": [{"username": "", "sid": "S-1-5-21-9-9", "type": "unknown"}]})) == [2, 0]
 }
 
+# Only Linux keeps the name root for the one administrator that it cannot do without.
+test_fail_admin_called_root if counts(windows({"admins": array.concat(good.admins, [{"username": "root", "sid": "S-1-5-21-1-1009"}])})) == [1, 0]
+
+test_pass_root_may_be_listed if {
+	h := linux({"root": "locked", "jlee": "active", "emsadmin": "active"}, {})
+	count(ems_05.violations) == 0 with input as h
+		with data.lists.ems_accounts as ["jlee", "emsadmin"]
+		with data.lists.ems_admins as ["emsadmin", "root"]
+		with data.lists.ems_baseline as {}
+}
+
 test_unknown_flags if {
 	counts(linux({"jlee": "", "emsadmin": "active", "bin": "not_set"}, {})) == [0, 1]
 	counts(without(windows({"profiles": array.concat(good.profiles, [profile("mallory", "local")])}), "accounts")) == [0, 1]

@@ -31,10 +31,17 @@ encrypted(v) if {
 	lower(v.encryption_method) != "none"
 }
 
-# protection_status can be a remembered value, so it never decides alone.
-unreadable(v) if not v.protection_status in {"0", "1"}
+protection := {"0": "off", "1": "on"}
 
-unreadable(v) if not v.conversion_status in {"0", "1", "2", "3", "4", "5"}
+conversion := {
+	"0": "not encrypted", "1": "fully encrypted", "2": "being encrypted",
+	"3": "being decrypted", "4": "encryption has stopped", "5": "decryption has stopped",
+}
+
+# protection_status can be a remembered value, so it never decides alone.
+unreadable(v) if not protection[v.protection_status]
+
+unreadable(v) if not conversion[v.conversion_status]
 
 unreadable(v) if lower(v.encryption_method) in {"", "unknown"}
 
@@ -44,7 +51,7 @@ volumes := [v |
 	not v.drive_letter in lib.removable
 ]
 
-violations contains {"subject": v.drive_letter, "found": sprintf("protection %s, conversion %s, method %s", [v.protection_status, v.conversion_status, v.encryption_method]), "want": "fully encrypted, protection on"} if {
+violations contains {"subject": v.drive_letter, "found": sprintf("protection is %s, %s (%s)", [protection[v.protection_status], conversion[v.conversion_status], v.encryption_method]), "want": "fully encrypted, protection on"} if {
 	lib.windows
 	some v in volumes
 	not encrypted(v)

@@ -32,6 +32,11 @@ test_fail_when_only_the_remembered_status_is_good if {
 	count(enc_01.violations) == 1 with input as host([volume("C:", "1", "0", "None")])
 }
 
+test_fail_in_words if {
+	h := host([volume("C:", "0", "2", "XTS_AES_256")])
+	{v.found | some v in enc_01.violations} == {"protection is off, being encrypted (XTS_AES_256)"} with input as h
+}
+
 test_fail_without_a_method if {
 	every method in ["None", "NONE"] {
 		count(enc_01.violations) == 1 with input as host([volume("C:", "1", "1", method)])

@@ -36,6 +36,15 @@ test_fail_policy_wins if {
 	count(log_02.violations) == 1 with input as windows(object.union(large, {concat("", [policy, "Security"]): "20480"}), "RUNNING")
 }
 
+test_pass_policy_wins if {
+	sizes := object.union(large, {concat("", [local, "Security"]): "20971520", concat("", [policy, "Security"]): "196608"})
+	count(log_02.violations) == 0 with input as windows(sizes, "RUNNING")
+}
+
+test_fail_one_log_is_small if {
+	log_02.violations == {{"subject": "System", "found": "20971520 bytes", "want": "33554432 bytes"}} with input as windows(object.union(large, {concat("", [local, "System"]): "20971520"}), "RUNNING")
+}
+
 test_fail_absent if count(log_02.violations) == 3 with input as windows({}, "RUNNING")
 
 test_fail_stopped if count(log_02.violations) == 1 with input as windows(large, "STOPPED")

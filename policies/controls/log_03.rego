@@ -39,7 +39,6 @@ bursts[user] := min(began) if {
 	some user, tries in attempts
 	times := [try[0] | some try in tries]
 	began := {at | some i, at in times; times[i + 4] - at <= 120}
-	count(began) > 0
 }
 
 subject(user) := user if user != ""

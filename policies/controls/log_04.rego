@@ -56,7 +56,7 @@ unknown contains "cannot see when the clock was last set" if {
 
 past(t) if age(t) + lib.day > 0
 
-off(t) := abs(to_number(t.offset_seconds)) if regex.match(`^-?[0-9]+(\.[0-9]+)?$`, t.offset_seconds)
+off(t) := abs(to_number(t.offset_seconds)) if regex.match(`^-?[0-9]+(\.[0-9]+)?(e-?[0-9]+)?$`, t.offset_seconds)
 
 violations contains {"subject": "clock", "found": sprintf("%v seconds off", [off(t)]), "want": "less than 60 seconds off"} if {
 	some t in input.facts.time_sync

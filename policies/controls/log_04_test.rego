@@ -30,7 +30,7 @@ test_pass if {
 }
 
 test_pass_linux if {
-	every offset in ["0", "-0.000312", "59.9", "-59.9"] {
+	every offset in ["0", "-0.000312", "-1.2e-05", "59.9", "-59.9"] {
 		count(log_04.violations) == 0 with input as linux("1", offset, "chrony")
 		count(log_04.unknown) == 0 with input as linux("1", offset, "chrony")
 		count(log_04.notes) == 0 with input as linux("1", offset, "chrony")

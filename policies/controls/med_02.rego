@@ -50,7 +50,6 @@ closed if {
 
 closed if {
 	some r in input.facts.usb_policy
-	r.name == "install"
 	regex.match(`^usb[-_]storage\s+(/usr)?/bin/(false|true)\b`, r.data)
 	value("loaded") == "absent"
 }

@@ -57,6 +57,7 @@ unlisted contains o if {
 # Windows' firewall is on everywhere and no rule lets anybody in. An EMS has no
 # program that listens beside those on the list, firewall or not.
 stopped(o) if {
+	lib.windows
 	not lib.ems
 	"RUNNING" in {s.status | some s in input.facts.firewall_service}
 	{f.on | some f in lib.firewall} == {"1"}

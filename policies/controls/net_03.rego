@@ -28,7 +28,10 @@ import data.muster.lib
 
 says(name) := lib.setting(input.facts.rdp, name)
 
-on if says("fdenytsconnections") == "0"
+on if {
+	lib.windows
+	says("fdenytsconnections") == "0"
+}
 
 approved if {
 	not lib.ems

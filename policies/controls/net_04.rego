@@ -36,7 +36,7 @@ other if "dropbear" in running
 
 other if {
 	not installed
-	"sshd" in running
+	{"sshd", "sshd.exe"} & running != set()
 }
 
 other if {

@@ -108,6 +108,11 @@ test_unknown_windows if {
 	judged(windows([" "]), 0, 1, 1, {})
 }
 
+test_unknown_windows_without_a_service if {
+	h := windows([])
+	judged({"host": h.host, "facts": object.union(h.facts, {"processes": [{"name": "sshd.exe", "path": ""}]})}, 0, 1, 0, {})
+}
+
 test_pass_windows_disabled if {
 	judged(windows(["STOPPED DISABLED"]), 0, 0, 1, {})
 	judged(windows(["STOPPED DEMAND_START"]), 0, 0, 1, {})

@@ -17,6 +17,9 @@
 #     nist: ["SC-20", "CM-7"]
 #   remedy: >-
 #     Ask IT to turn off LLMNR and NetBIOS through policy. Test that printers still work afterwards.
+#   remedies:
+#     linux: >-
+#       Ask IT to stop the services that answer such names (LLMNR in systemd-resolved, avahi-daemon, nmbd). Test that printers still work afterwards.
 package muster.controls.net_06
 
 import data.muster.lib
@@ -31,28 +34,35 @@ violations contains {"subject": "LLMNR", "found": "on", "want": "EnableMulticast
 }
 
 unknown contains sprintf("the policy for LLMNR says EnableMulticast = %q", [value]) if {
+	lib.windows
 	some value in (multicast - {"0", "1"})
 }
 
-netbios_off if lib.values(rows, "enablenetbios") & {"0", "2"} != set()
+netbios_off if lib.setting(rows, "enablenetbios") in {"0", "2"}
 
-interfaces := [r | some r in rows; lower(r.name) == "netbiosoptions"; not netbios_off]
-
-violations contains {"subject": "NetBIOS", "found": sprintf("NetbiosOptions = %s on %s", [r.data, lib.basename(r.key)]), "want": "NetbiosOptions = 2 on every interface"} if {
-	lib.windows
-	some r in interfaces
-	r.data in {"0", "1"}
+# Each interface has 0, and beside it what it says itself.
+netbios[interface] contains r.data if {
+	some r in rows
+	lower(r.name) == "netbiosoptions"
+	interface := lib.basename(r.key)
+	not netbios_off
 }
 
-unknown contains sprintf("%s says NetbiosOptions = %q", [lib.basename(r.key), r.data]) if {
+violations contains {"subject": "NetBIOS", "found": sprintf("NetbiosOptions = %s on %s", [max(said), interface]), "want": "NetbiosOptions = 2 on every interface"} if {
 	lib.windows
-	some r in interfaces
-	not r.data in {"0", "1", "2"}
+	some interface, said in netbios
+	max(said) in {"0", "1"}
+}
+
+unknown contains sprintf("%s says NetbiosOptions = %q", [interface, max(said)]) if {
+	lib.windows
+	some interface, said in netbios
+	not max(said) in {"0", "1", "2"}
 }
 
 unknown contains "no network interface says whether it uses NetBIOS" if {
 	lib.windows
-	count(lib.values(rows, "netbiosoptions")) == 0
+	count(netbios) == 0
 	not netbios_off
 }
 

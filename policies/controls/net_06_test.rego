@@ -27,7 +27,7 @@ test_pass_linux if {
 
 test_fail_llmnr if count(net_06.violations) == 1 with input as windows([], ["2"])
 
-test_fail_netbios if count(net_06.violations) == 1 with input as windows(["0"], ["2", "0"])
+test_fail_netbios if count(net_06.violations) == 1 with input as windows(["0"], ["1"])
 
 test_fail_linux if {
 	count(net_06.violations) == 1 with input as linux("5355", "systemd-resolve")
@@ -65,6 +65,20 @@ test_pass_netbios_off_for_all if {
 	judged(beside(windows(["0"], ["0"]), named("EnableNetbios", "1")), 1, 0, 1)
 }
 
+# What a policy allows, the computer's own setting does not forbid.
+test_fail_netbios_on_by_policy if {
+	own := {"key": `HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Services\Dnscache\Parameters`, "name": "EnableNetbios", "data": "2"}
+	judged(beside(windows(["0"], ["0"]), own), 0, 0, 1)
+	judged(beside(beside(windows(["0"], ["0"]), own), named("EnableNetbios", "1")), 1, 0, 1)
+}
+
+# An interface is there twice: with what it says, and with 0, which holds where it says nothing.
+test_fail_netbios_of_a_silent_interface if {
+	own := {"key": `HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Services\NetBT\Parameters\Interfaces\Tcpip_{2}`, "name": "NetbiosOptions", "data": "0"}
+	judged(beside(windows(["0"], ["2"]), own), 1, 0, 1)
+	judged(beside(beside(windows(["0"], ["2"]), own), object.union(own, {"data": "2"})), 0, 0, 1)
+}
+
 test_fail_llmnr_on_by_policy if judged(windows(["1"], ["2"]), 1, 0, 1)
 
 # Only a policy's word counts.
@@ -75,6 +89,6 @@ test_fail_llmnr_off_elsewhere if {
 
 test_unknown_odd_values if {
 	judged(windows([""], ["2"]), 0, 1, 1)
-	judged(windows(["0"], ["2", ""]), 0, 1, 1)
+	judged(windows(["0"], [""]), 0, 1, 1)
 	judged(windows(["0"], ["3"]), 0, 1, 1)
 }

@@ -46,14 +46,7 @@ shared contains {"name": s.name, "where": s.path} if {
 shared contains {"name": s.name, "where": s.type} if {
 	not lib.windows
 	some s in input.facts.shares
-	s.type == "nfs"
-}
-
-shared contains {"name": s.name, "where": s.type} if {
-	not lib.windows
-	some s in input.facts.shares
-	s.type == "samba"
-	count(input.facts.samba) > 0
+	s.type in ({"nfs"} | {"samba" | some _ in input.facts.samba})
 }
 
 violations contains {"subject": s.name, "found": sprintf("shared (%s)", [s.where]), "want": "on the list shares_allowed, or not shared"} if {

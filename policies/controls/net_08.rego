@@ -35,8 +35,7 @@ own := lower(input.host.hostname)
 
 protected(name) if {
 	some domain in data.lists.protected_domains
-	some suffix in [lower(domain), concat("", [".", lower(domain)])]
-	endswith(concat("", [".", name]), concat("", [".", trim_prefix(suffix, ".")]))
+	endswith(concat("", [".", name]), concat("", [".", trim_left(lower(domain), "*.")]))
 }
 
 allowed(n) if {

@@ -20,6 +20,13 @@ test_fail_unknown_name if count(net_08.violations) == 1 with input as host("10.0
 
 test_fail_localhost_led_away if count(net_08.violations) == 1 with input as host("10.0.0.1", "localhost") with data.lists as lists
 
+test_fail_protected_however_the_list_says_it if {
+	every domain in [".SOS.example.gov", "*.sos.example.gov"] {
+		l := {"hosts_allowed": ["vote.sos.example.gov"], "protected_domains": [domain]}
+		count(net_08.violations) == 1 with input as host("10.0.0.1", "vote.sos.example.gov") with data.lists as l
+	}
+}
+
 test_fail_protected_even_when_allowed if {
 	l := object.union(lists, {"hosts_allowed": ["vote.sos.example.gov"]})
 	count(net_08.violations) == 1 with input as host("10.0.0.1", "vote.sos.example.gov") with data.lists as l

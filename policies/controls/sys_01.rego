@@ -36,7 +36,7 @@ volumes := [v |
 	not v.volume in lib.removable
 ]
 
-violations contains {"subject": v.volume, "found": sprintf("%d%% free", [floor((100 * free) / size)]), "want": sprintf("%d%% free", [percent])} if {
+violations contains {"subject": v.volume, "found": sprintf("%d%% free", [floor((100 * free) / size)]), "want": {25: "25% free", 15: "15% or 20 GB free"}[percent]} if {
 	some v in volumes
 	free := lib.num(v.free)
 	size := lib.num(v.size)

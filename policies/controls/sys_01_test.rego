@@ -17,6 +17,8 @@ test_pass if {
 test_fail if {
 	count(sys_01.violations) == 1 with input as host("workstation", "14", "100")
 	count(sys_01.violations) == 1 with input as host("ems", "200000000000", "1000000000000")
+	{v.want | some v in sys_01.violations} == {"15% or 20 GB free"} with input as host("workstation", "14", "100")
+	{v.want | some v in sys_01.violations} == {"25% free"} with input as host("ems", "14", "100")
 }
 
 test_unknown_locked if {

@@ -66,9 +66,9 @@ violations contains {"subject": os.name, "found": sprintf("support ended on %s",
 	not certified
 }
 
-unknown contains sprintf("list lifecycle does not know %s %s", [system, edition]) if count(entries) == 0
+unknown contains trim_space(sprintf("list lifecycle does not know %s %s", [system, edition])) if count(entries) == 0
 
-unknown contains sprintf("list lifecycle has no end date for %s %s", [system, edition]) if {
+unknown contains trim_space(sprintf("list lifecycle has no end date for %s %s", [system, edition])) if {
 	count(entries) > 0
 	not last_day
 }

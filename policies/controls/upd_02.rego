@@ -69,14 +69,13 @@ current if {
 	recent(floor_age)
 }
 
-violations contains {"subject": "security updates", "found": sprintf("the last ones are from %d days ago", [round(min(ages))]), "want": sprintf("at most %d days ago", [limit])} if {
+violations contains {"subject": "security updates", "found": sprintf("the last ones are from %d days ago", [ceil(min(ages))]), "want": sprintf("at most %d days ago", [limit])} if {
 	not current
 	min(ages) > limit
 }
 
 violations contains {"subject": os.name, "found": sprintf("revision %s", [os.revision]), "want": sprintf("revision %v, which came out on %s", [floor.revision, substring(floor.released, 0, 10)])} if {
 	lib.windows
-	not current
 	behind
 	floor_age > limit
 }
@@ -93,6 +92,6 @@ unknown contains "nothing tells when security updates were last installed" if {
 
 notes contains sprintf("revision %v came out on %s and is not here yet", [floor.revision, substring(floor.released, 0, 10)]) if {
 	lib.windows
-	current
 	behind
+	floor_age <= limit
 }

@@ -53,13 +53,15 @@ test_pass_linux if judged(linux(["1791991082", "1786600000"], []), 0, 0, 0, {})
 
 test_fail_old_history if {
 	judged(windows("8300", august), 1, 0, 0, {})
-	judged(windows("8300", august), 1, 0, 0, floor("2026-10-13"))
+	judged(windows("8300", august), 1, 0, 1, floor("2026-10-13"))
 }
 
 # At the floor, but nothing newer for longer than the limit.
 test_fail_old_floor if judged(windows("8737", august), 1, 0, 0, floor("2026-09-01"))
 
+# What was installed last week was old itself.
 test_fail_below_an_old_floor if {
+	judged(windows("8300", {"(26200.8300)": "1791991082"}), 1, 0, 0, floor("2026-09-01"))
 	judged(windows("8300", {}), 1, 0, 0, floor("2026-09-01"))
 	judged(windows("8300", august), 2, 0, 0, floor("2026-09-01"))
 }
@@ -74,11 +76,12 @@ test_fail_linux_pending if {
 test_fail_at_the_limit if {
 	judged(linux(["1789394400"], []), 0, 0, 0, {})
 	judged(linux(["1789394399"], []), 1, 0, 0, {})
+	{v.found | some v in upd_02.violations} == {"the last ones are from 36 days ago"} with input as linux(["1789394399"], [])
 }
 
 test_unknown_without_history if {
 	judged(windows("8737", {}), 0, 1, 0, {})
-	judged(windows("8300", {}), 0, 1, 0, floor("2026-10-13"))
+	judged(windows("8300", {}), 0, 1, 1, floor("2026-10-13"))
 	judged(linux([], []), 0, 1, 0, {})
 }
 

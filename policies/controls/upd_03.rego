@@ -76,7 +76,7 @@ unknown contains sprintf("cannot see whether service %s may start", [service]) i
 	not start(service) in {"AUTO_START", "DEMAND_START", "DISABLED"}
 }
 
-# Linux: apt's daily timer with unattended-upgrades, or dnf-automatic.
+# Linux: apt's daily timers with unattended-upgrades, or dnf-automatic.
 files := {lib.basename(f.path) | some f in input.facts.update_services; f.type != "character"; not masked(f)}
 
 masked(f) if {
@@ -112,7 +112,7 @@ unknown contains sprintf("apt setting %s is %q", [name, policy(name)]) if {
 violations contains {"subject": name, "found": "not installed, or not enabled", "want": "updates install by themselves"} if {
 	not lib.windows
 	apt
-	some name in ["unattended-upgrade", "apt-daily-upgrade.timer"]
+	some name in ["unattended-upgrade", "apt-daily.timer", "apt-daily-upgrade.timer"]
 	not name in files
 }
 

@@ -21,7 +21,7 @@ linux(policy, files) := {
 
 wants := "/etc/systemd/system/timers.target.wants/"
 
-debian := {"/usr/bin/apt-get": "regular", "/usr/bin/unattended-upgrade": "regular", concat("", [wants, "apt-daily-upgrade.timer"]): "regular"}
+debian := {"/usr/bin/apt-get": "regular", "/usr/bin/unattended-upgrade": "regular", concat("", [wants, "apt-daily.timer"]): "regular", concat("", [wants, "apt-daily-upgrade.timer"]): "regular"}
 
 daily := {"apt::periodic::update-package-lists": "1", "apt::periodic::unattended-upgrade": "1"}
 
@@ -66,7 +66,8 @@ test_fail_debian if {
 	judged(linux({}, debian), 2, 0)
 	judged(linux(object.union(daily, {"apt::periodic::unattended-upgrade": "0"}), debian), 1, 0)
 	judged(linux(object.union(daily, {"apt::periodic::enable": "0"}), debian), 1, 0)
-	judged(linux(daily, {"/usr/bin/apt-get": "regular"}), 2, 0)
+	judged(linux(daily, {"/usr/bin/apt-get": "regular"}), 3, 0)
+	judged(linux(daily, object.remove(debian, [concat("", [wants, "apt-daily.timer"])])), 1, 0)
 	judged(linux(daily, object.union(debian, {"/etc/systemd/system/apt-daily-upgrade.timer": "character"})), 1, 0)
 }
 

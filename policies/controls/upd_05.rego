@@ -18,6 +18,9 @@
 #     nist: ["SI-2"]
 #   remedy: >-
 #     Open the browser, choose Help and About, and let it update itself. Remove browsers that nobody uses.
+#   remedies:
+#     linux: >-
+#       Open the program that updates this computer and install the new version of the browser. Remove browsers that nobody uses.
 package muster.controls.upd_05
 
 import data.muster.lib
@@ -55,12 +58,8 @@ esr(name) if {
 
 browsers contains {"name": b.name, "version": b.version, "kind": kind(b.name)} if some b in input.facts.browsers
 
-# A snap updates itself; its package says nothing of its version.
-snap(b) if contains(b.version, "snap")
-
 violations contains {"subject": b.name, "found": b.version, "want": sprintf("version %v or newer", [floor])} if {
 	some b in browsers
-	not snap(b)
 	floor := data.lists.browser_floor[b.kind]
 	is_number(floor)
 	lib.major(b.version) < floor
@@ -69,11 +68,6 @@ violations contains {"subject": b.name, "found": b.version, "want": sprintf("ver
 unknown contains sprintf("the version of %s cannot be read", [b.name]) if {
 	some b in browsers
 	not lib.major(b.version)
-}
-
-unknown contains sprintf("%s is a snap, whose version cannot be read", [b.name]) if {
-	some b in browsers
-	snap(b)
 }
 
 unknown contains sprintf("list browser_floor says nothing of %s", [b.kind]) if {

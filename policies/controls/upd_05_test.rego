@@ -37,7 +37,7 @@ test_unknown_version if {
 }
 
 test_unknown_snap if {
-	h := host("linux", {"firefox": "1:1snap1-0ubuntu5"})
+	h := host("linux", {"firefox (snap)": ""})
 	count(upd_05.violations) == 0 with input as h with data.lists.browser_floor as floors
 	count(upd_05.unknown) == 1 with input as h with data.lists.browser_floor as floors
 }
