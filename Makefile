@@ -60,7 +60,7 @@ fuzz: ## every fuzz test for FUZZTIME each
 
 golden: ## rewrite the golden files, then look at the difference
 	$(GO) test ./policies ./internal/wire ./cmd/muster/internal/output -update
-	$(GO) test -run ReadmeTables . -update
+	$(GO) test -run 'ReadmeTables|ReferenceLists' . -update
 
 shots: build ## screenshots of every page of a running demo into .demo/shots (needs chromium)
 	$(GO) run ./internal/demo -bin bin -once -shots .demo/shots

@@ -36,6 +36,28 @@ func (c Control) RemedyOn(p Platform) string {
 	return c.Remedy
 }
 
+// StandardName tells which standard a key of Maps stands for; a key that is not
+// known is its own name.
+func StandardName(key string) string {
+	switch key {
+	case "cis":
+		return "CIS Controls 8.1"
+	case "cpg1":
+		return "CISA performance goals 1.0.1"
+	case "cpg2":
+		return "CISA performance goals 2.0"
+	case "csf":
+		return "NIST Cybersecurity Framework 2.0"
+	case "nist":
+		return "NIST SP 800-53 r5"
+	case "vvsg":
+		return "VVSG 2.0"
+	case "belfer":
+		return "Belfer Center election playbook"
+	}
+	return key
+}
+
 // Violation is one piece of evidence that a control is not met. All three are
 // short texts for people.
 type Violation struct {

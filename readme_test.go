@@ -40,6 +40,10 @@ func TestReadmeCommandsWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	controls, err := filepath.Glob("policies/controls/*_test.rego")
+	if want := fmt.Sprintf("%d controls", len(controls)); err != nil || !strings.Contains(string(readme), want) {
+		t.Errorf("README: it does not say that the baseline has %s", want)
+	}
 	bin := mustPrograms(t)
 	ran, printed := 0, ""
 	for _, block := range console.FindAllStringSubmatch(string(readme), -1) {

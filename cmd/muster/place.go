@@ -75,3 +75,14 @@ func (p *place) stateDir(site *muster.Site) string {
 	}
 	return p.state
 }
+
+// host is what is known of this host without asking it: its county and its id.
+func (p *place) host(site *muster.Site) (h muster.Host) {
+	if site != nil {
+		h.County = site.County
+	}
+	if dir := p.stateDir(site); dir != "" {
+		h.ID = agent.KnownHost(dir)
+	}
+	return h
+}

@@ -22,27 +22,41 @@ import (
 func newPolicyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy",
-		Short: "Make, check, sign and look into policy bundles",
-		Long: `Make, check, sign and look into policy bundles. A bundle is a plain OPA bundle:
-controls in Rego, the facts they ask for in SQL, and the lists they read.`,
-		Example: `  muster policy keygen -o policy-key.pem
+		Short: "Write, check, sign and release what computers are judged by",
+		Long: `Write, check, sign and release what computers are judged by. A policy is a folder of
+sources: controls in Rego, the facts that they ask for in SQL, the lists that they read,
+waivers. It is built into one file, the bundle, a plain OPA bundle. Hosts take a bundle
+only with the signature of a key in their site file. docs/policy.md shows all of it, from
+a first control to the rollback.`,
+		Example: `  muster policy new MVS-NET-12 --area network
   muster policy lint policies && muster policy test policies
-  muster policy build policies -o baseline.tar.gz --version 7 --key policy-key.pem
-  muster policy inspect baseline.tar.gz --against older.tar.gz
-  muster policy publish baseline.tar.gz --collector https://collector.example --ring canary`,
+  muster audit --bundle policies --unsigned --only MVS-NET-12
+  muster policy build policies -o unsigned.tar.gz --version 8
+  muster policy inspect unsigned.tar.gz --against baseline-7.tar.gz
+  muster policy sign unsigned.tar.gz --key policy-key.pem -o baseline-8.tar.gz
+  muster policy publish baseline-8.tar.gz --collector https://collector.example --ring canary`,
 	}
-	cmd.AddCommand(
-		newPolicyNewCommand(), newPolicyFmtCommand(), newPolicyLintCommand(), newPolicyTestCommand(),
-		newPolicyBuildCommand(), newPolicyKeygenCommand(), newPolicySignCommand(), newPolicyVerifyCommand(),
-		newPolicyInspectCommand(), newPolicyListsCommand(), newPolicyPublishCommand(),
-	)
+	for _, group := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Write:", []*cobra.Command{newPolicyNewCommand(), newPolicyFmtCommand(), newPolicyLintCommand(), newPolicyTestCommand()}},
+		{"Release:", []*cobra.Command{newPolicyKeygenCommand(), newPolicyBuildCommand(), newPolicySignCommand(), newPolicyPublishCommand()}},
+		{"Look into:", []*cobra.Command{newPolicyInspectCommand(), newPolicyListsCommand(), newPolicyVerifyCommand()}},
+	} {
+		cmd.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
+		for _, c := range group.commands {
+			c.GroupID = group.title
+			cmd.AddCommand(c)
+		}
+	}
 	return cmd
 }
 
 func newPolicyFmtCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "fmt DIR",
-		Short:   "Bring the Rego files of a folder into the form that lint accepts",
+		Short:   "Format the Rego files of a folder as lint wants them",
 		Long:    "Bring the Rego files of a folder into the form that lint accepts, and print the names of those that changed.",
 		Example: `  muster policy fmt policies`,
 		Args:    oneArg("the folder with the sources of the policy"),
@@ -80,9 +94,10 @@ func newPolicyFmtCommand() *cobra.Command {
 func newPolicyLintCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lint DIR",
-		Short: "Refuse what must not become a bundle",
-		Long: `Check the sources of a bundle: format, strict compilation, complete metadata, known
-facts and lists, SQL against the schema, and for each control tests that show pass,
+		Short: "Find what must not become a bundle",
+		Long: `Check the sources of a policy, and print nothing where all is well: format, strict
+compilation, complete metadata, known facts and lists, SQL against the schema, waivers
+and attestations that say who and until when, and for each control tests that show pass,
 fail and unknown.`,
 		Example: `  muster policy lint policies`,
 		Args:    oneArg("the folder with the sources of the policy"),

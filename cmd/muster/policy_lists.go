@@ -103,14 +103,9 @@ func listsOf(at place, args []string, h muster.Host) (*bundle.Bundle, muster.Hos
 	if err != nil {
 		return nil, h, &exitError{exitUsage, err}
 	}
-	dir := at.stateDir(site)
-	if site != nil {
-		h.County = cmp.Or(h.County, site.County)
-	}
-	if dir != "" {
-		h.ID = cmp.Or(h.ID, agent.KnownHost(dir))
-	}
-	p, err := agent.OpenPolicy(agent.PolicyOptions{Site: site, StateDir: dir})
+	own := at.host(site)
+	h.County, h.ID = cmp.Or(h.County, own.County), cmp.Or(h.ID, own.ID)
+	p, err := agent.OpenPolicy(agent.PolicyOptions{Site: site, StateDir: at.stateDir(site)})
 	if err != nil {
 		return nil, h, err
 	}
@@ -159,6 +154,24 @@ func listViews(b *bundle.Bundle, now time.Time) []listView {
 		views = append(views, v)
 	}
 	return views
+}
+
+// sentence tells which list counts, and how old it is.
+func (v listView) sentence() string {
+	if v.State == "missing" {
+		return v.Name + ", missing: the state or the county has to give it"
+	}
+	s := v.Name + ", " + v.State
+	if v.AgeDays != nil {
+		s += fmt.Sprintf(": of %s, %s old", v.Dated, days(*v.AgeDays))
+	}
+	if v.MaxAgeDays > 0 {
+		s += ", good for " + days(v.MaxAgeDays)
+	}
+	if v.Source == "" {
+		return fmt.Sprintf("%s (%s)", s, v.Layer)
+	}
+	return fmt.Sprintf("%s (%s: %s)", s, v.Layer, v.Source)
 }
 
 func printLists(w io.Writer, views []listView) error {

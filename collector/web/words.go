@@ -203,18 +203,9 @@ type requirement struct {
 }
 
 func requirements(c muster.Control) []requirement {
-	names := map[string]string{
-		"cis": "CIS Controls 8.1", "cpg1": "CISA performance goals 1.0.1", "cpg2": "CISA performance goals 2.0",
-		"csf": "NIST Cybersecurity Framework 2.0", "nist": "NIST SP 800-53 r5", "vvsg": "VVSG 2.0",
-		"belfer": "Belfer Center election playbook",
-	}
 	list := make([]requirement, 0, len(c.Maps))
 	for key, ids := range c.Maps {
-		name, ok := names[key]
-		if !ok {
-			name = key
-		}
-		list = append(list, requirement{name, ids})
+		list = append(list, requirement{muster.StandardName(key), ids})
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Standard < list[j].Standard })
 	return list

@@ -3,48 +3,104 @@ package output
 import (
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/passmuster/muster"
 )
 
+// Explanation is a control, and what concerns it on one host.
+type Explanation struct {
+	Control muster.Control
+	// Platform whose remedy and SQL are told.
+	Platform muster.Platform
+	// Lists that it reads, one sentence each.
+	Lists []string
+	// Waivers of it, and Attestations that it reads, also those for other hosts.
+	Waivers      []muster.Waiver
+	Attestations []muster.Attestation
+}
+
 // Explain writes what a control asks for, why, and how it is checked. Of v it
 // uses Facts, Width and Color.
-func Explain(w io.Writer, c muster.Control, v View) error {
-	t := newText(w, v)
+func Explain(w io.Writer, e Explanation, v View) error {
+	t, c := newText(w, v), e.Control
 	t.para(0, bold, c.ID+": "+c.Title)
-	t.item("Weight", c.Severity.String())
-	t.item("Hosts", fmt.Sprintf("profile %s on %s", join(c.Profiles), join(c.Platforms)))
+	t.item("Weight", weight(c.Severity))
+	t.item("Hosts", fmt.Sprintf("%s, on %s", join(c.Profiles), join(c.Platforms)))
 	t.item("Matters", c.Why)
-	t.item("Do", c.Remedy)
-	for _, p := range slices.Sorted(maps.Keys(c.Remedies)) {
-		t.item("", "On "+string(p)+": "+c.Remedies[p])
+	t.item("Do", c.RemedyOn(e.Platform))
+	t.items("Asked by", standards(c.Maps))
+	t.items("Lists", e.Lists)
+	for i, x := range e.Waivers {
+		t.item(label(i, "Waived"), fmt.Sprintf("for %s from %s until %s, by %s (%s): %s",
+			whom(x.County, x.Host), day(x.Approved), day(x.Expires), x.Approver, x.ID, x.Reason))
 	}
-	for i, names := range c.Facts {
-		t.item(label(i, "Needs"), "fact "+strings.Join(names, " or "))
+	for i, x := range e.Attestations {
+		t.item(label(i, "Attested"), fmt.Sprintf("%s, for %s from %s until %s, by %s (%s)",
+			x.Claim, whom(x.County, x.Host), day(x.On), day(x.Until), x.By, x.ID))
 	}
-	for i, name := range c.Also {
-		t.item(label(i, "Helps"), "fact "+name)
+	t.line()
+	if !slices.Contains(c.Platforms, e.Platform) {
+		t.para(0, "", fmt.Sprintf("It is not checked on %s: --platform %s shows how it is checked there.", e.Platform, c.Platforms[0]))
+		return t.Flush()
 	}
-	for i, name := range c.Lists {
-		t.item(label(i, "Lists"), name)
-	}
-	if s := standards(c.Maps); s != "" {
-		t.item("Asked by", s)
-	}
+	t.para(0, bold, fmt.Sprintf("How it is checked on %s", e.Platform))
+	t.para(0, "", "The computer answers these questions in SQL. Where one that is required has no answer, or a list is missing or too old, the control is unknown. Where one that helps has none, it can fail but not pass.")
 	for _, name := range factNames(c) {
-		for _, p := range []muster.Platform{muster.Windows, muster.Linux} {
-			if sql := v.Facts[name].SQL[p]; sql != "" {
-				t.line()
-				t.para(4, "", fmt.Sprintf("%s on %s:", name, p))
-				t.para(6, "", sql)
-			}
+		if sql := v.Facts[name].SQL[e.Platform]; sql != "" {
+			t.line()
+			t.para(4, "", name+", "+role(c, name)+":")
+			t.para(6, "", sql)
+		}
+	}
+	for _, p := range c.Platforms {
+		if p != e.Platform {
+			t.line()
+			t.para(0, "", fmt.Sprintf("--platform %s shows the same for %s.", p, p))
 		}
 	}
 	return t.Flush()
 }
+
+func weight(s muster.Severity) string {
+	if s.Gates() {
+		return s.String() + "; a host that fails it does not meet the baseline"
+	}
+	return s.String()
+}
+
+// role tells what the fact is to the control.
+func role(c muster.Control, name string) string {
+	for _, names := range c.Facts {
+		if len(names) == 1 && names[0] == name {
+			return "required"
+		}
+	}
+	if slices.Contains(c.Also, name) {
+		return "helps"
+	}
+	for _, names := range c.Facts {
+		if slices.Contains(names, name) {
+			return "one of " + strings.Join(names, " and ") + " is required"
+		}
+	}
+	return ""
+}
+
+// whom says for which hosts a waiver or an attestation is.
+func whom(county muster.County, host muster.HostID) string {
+	switch {
+	case host != "":
+		return "host " + string(host)
+	case county != "":
+		return "county " + string(county)
+	}
+	return "every host"
+}
+
+func day(t time.Time) string { return t.UTC().Format("2 January 2006") }
 
 // Catalogue writes one line a control.
 func Catalogue(w io.Writer, controls []muster.Control, v View) error {

@@ -69,7 +69,7 @@ func (v View) htmlFinding(f muster.Finding) htmlFinding {
 		h.Reason, h.ToKnow = v.why(f), v.toKnow(f)
 	}
 	if c, ok := v.Controls[f.Control]; ok && v.Explain {
-		h.Why, h.Standards, h.Questions = c.Why, standards(c.Maps), v.questions(f)
+		h.Why, h.Standards, h.Questions = c.Why, strings.Join(standards(c.Maps), "; "), v.questions(f)
 	}
 	return h
 }

@@ -231,14 +231,15 @@ func found(v muster.Violation) string {
 	return s
 }
 
-// standards lists where other standards ask for the same, such as "cis 3.6".
-func standards(maps map[string][]string) string {
+// standards lists where other standards ask for the same, such as "CIS Controls
+// 8.1: 3.6".
+func standards(maps map[string][]string) []string {
 	var parts []string
-	for name, ids := range maps {
-		parts = append(parts, name+" "+strings.Join(ids, ", "))
+	for key, ids := range maps {
+		parts = append(parts, muster.StandardName(key)+": "+strings.Join(ids, ", "))
 	}
 	slices.Sort(parts)
-	return strings.Join(parts, "; ")
+	return parts
 }
 
 // question is one fact of a control and the SQL behind it.

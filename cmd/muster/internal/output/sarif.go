@@ -2,6 +2,8 @@ package output
 
 import (
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,8 +110,8 @@ func (v View) sarifRule(f muster.Finding) sarifRule {
 	}
 	if c, ok := v.Controls[f.Control]; ok {
 		r.FullDescription = &sarifText{c.Why}
-		if s := standards(c.Maps); s != "" {
-			r.Properties.Tags = strings.Split(s, "; ")
+		for _, key := range slices.Sorted(maps.Keys(c.Maps)) {
+			r.Properties.Tags = append(r.Properties.Tags, key+" "+strings.Join(c.Maps[key], ", "))
 		}
 	}
 	return r

@@ -152,9 +152,7 @@ func (t text) explain(f muster.Finding) {
 	for i, q := range t.questions(f) {
 		t.item(label(i, "Checked"), q.Name+": "+q.SQL)
 	}
-	if s := standards(c.Maps); s != "" {
-		t.item("Asked by", s)
-	}
+	t.items("Asked by", standards(c.Maps))
 }
 
 func (t text) heading(name, rest string) {
@@ -174,6 +172,13 @@ func (t text) title(n int, color string, f muster.Finding) {
 func (t text) item(name, s string) {
 	if s != "" {
 		t.hang(fmt.Sprintf("    %-*s ", labelWidth+1, name), 4+labelWidth+2, "", Clean(s))
+	}
+}
+
+// items writes the name before the first.
+func (t text) items(name string, list []string) {
+	for i, s := range list {
+		t.item(label(i, name), s)
 	}
 }
 
