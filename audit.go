@@ -22,10 +22,14 @@ type Audit struct {
 // PolicyRef says which bundle judged.
 type PolicyRef struct {
 	Revision string `json:"revision"`
+	// Version counts up; 0 for the baseline that ships with muster and for a folder.
+	Version int64 `json:"version,omitempty"`
 	// Digest is the lower-case hex SHA-256 over the bundle's files.
 	Digest string `json:"digest"`
 	// Signed: the signature was verified against a key that this host trusts.
 	Signed bool `json:"signed"`
+	// SignedBy is the id of that key: 16 hex digits of its SHA-256.
+	SignedBy string `json:"signed_by,omitempty"`
 	// Stale: the bundle is past its date. It still judges.
 	Stale bool `json:"stale"`
 }

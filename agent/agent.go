@@ -22,6 +22,10 @@ import (
 	"github.com/passmuster/muster/agent/eval"
 )
 
+// GatherBudget bounds all facts together: a policy can ask for many that never
+// answer. Those that are left are timeouts.
+const GatherBudget = 5 * time.Minute
+
 // Options of one audit. The zero value audits this computer as a workstation by
 // the baseline that ships with the program, and keeps nothing.
 type Options struct {
@@ -72,8 +76,10 @@ type Result struct {
 	// Controls by id, Facts by name, as the policy has them.
 	Controls map[string]muster.Control
 	Facts    map[string]muster.Fact
-	// Policy says why the policy may judge.
-	Policy PolicyKind
+	// Policy says why the policy may judge, and PolicyNote that and its age in a
+	// few words.
+	Policy     PolicyKind
+	PolicyNote string
 	// Report is the number of the report that was kept; 0 where none was.
 	Report uint64
 	// Outcome says in one sentence what happens with the report.
@@ -145,7 +151,10 @@ func Audit(ctx context.Context, o Options) (*Result, error) {
 	if o.Only, err = only(policy.Controls, o.Only); err != nil {
 		return nil, err
 	}
-	res.usePolicy(policy)
+	res.usePolicy(policy, src.now)
+	if keep != nil && policy.Kind == PolicyState {
+		res.warn(keep.folder.RaisePolicyFloor(uint64(policy.Version)))
+	}
 
 	judge := compile(ctx, policy, host)
 	defer src.close()
@@ -155,7 +164,9 @@ func Audit(ctx context.Context, o Options) (*Result, error) {
 	res.warn(src.warning)
 
 	res.Results = map[string]muster.FactResult{}
-	for _, r := range src.gather(ctx, eval.Facts(policy.Bundle, host.Platform, host.Profile, o.Only)) {
+	gathering, enough := context.WithTimeout(ctx, GatherBudget)
+	defer enough()
+	for _, r := range src.gather(gathering, eval.Facts(policy.Bundle, host.Platform, host.Profile, o.Only)) {
 		res.Results[r.Name] = r
 	}
 	if err := ctx.Err(); err != nil {
@@ -185,8 +196,8 @@ func Audit(ctx context.Context, o Options) (*Result, error) {
 	return res, nil
 }
 
-func (r *Result) usePolicy(p *Policy) {
-	r.Policy, r.Facts = p.Kind, p.Facts
+func (r *Result) usePolicy(p *Policy, now time.Time) {
+	r.Policy, r.PolicyNote, r.Facts = p.Kind, p.Describe(now), p.Facts
 	r.Warnings = append(r.Warnings, p.Warnings...)
 	r.Controls = make(map[string]muster.Control, len(p.Controls))
 	for _, c := range p.Controls {
@@ -198,7 +209,8 @@ func (r *Result) conclude(host muster.Host, now time.Time, p *Policy, findings [
 	r.Audit = muster.Audit{
 		Schema: muster.AuditSchema, Host: host.Hostname, HostID: host.ID,
 		Profile: host.Profile, Platform: host.Platform, AuditedAt: now.UTC().Truncate(time.Second),
-		Policy:  muster.PolicyRef{Revision: p.Revision, Digest: p.Digest, Signed: p.Signed, Stale: p.Stale(now)},
+		Policy: muster.PolicyRef{Revision: p.Revision, Version: p.Version, Digest: p.Digest,
+			Signed: p.Signed, SignedBy: p.SignedBy, Stale: p.Stale(now)},
 		Summary: muster.Summarize(findings), Findings: findings,
 	}
 	if r.Audit.Policy.Stale {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"crypto/ecdsa"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -137,10 +138,13 @@ func (k *keeper) applyReceipts(site *muster.Site) error {
 // away; one that this computer fails to keep waits in the inbox, since it is
 // sent once only. In both cases the last good one stays.
 func (k *keeper) takePolicy(site *muster.Site) error {
+	if k.status.PolicyRefusedBy != judgeOfPolicies(site) {
+		k.status.PolicyRefused = ""
+	}
 	data, err := k.folder.InboxPolicy()
 	switch {
 	case errors.Is(err, durable.ErrForeign):
-		return k.refusePolicy(err)
+		return k.refusePolicy(site, err)
 	case data == nil || err != nil:
 		return err
 	}
@@ -150,23 +154,41 @@ func (k *keeper) takePolicy(site *muster.Site) error {
 	}
 	b, err := k.checkPolicy(data, floor, site)
 	if err != nil {
-		return k.refusePolicy(err)
+		return k.refusePolicy(site, err)
 	}
 	if err := k.folder.SavePolicy(data, uint64(b.Version)); err != nil {
 		return fmt.Errorf("the policy that arrived cannot be kept, the one before stays: %w", err)
 	}
-	k.status.PolicyRefused = ""
-	return k.folder.DropInboxPolicy()
+	return k.dropPolicy(site, "")
 }
 
-func (k *keeper) refusePolicy(why error) error {
-	k.status.PolicyRefused = printable(why.Error())
-	return errors.Join(fmt.Errorf("the policy that arrived is refused, the one before stays: %w", why), k.folder.DropInboxPolicy())
+func (k *keeper) refusePolicy(site *muster.Site, why error) error {
+	return errors.Join(fmt.Errorf("the policy that arrived is refused, the one before stays: %w", why),
+		k.dropPolicy(site, printable(why.Error())))
+}
+
+// dropPolicy clears the inbox, after it has put down what became of the policy:
+// the uplink reads there whether it has to bring it again.
+func (k *keeper) dropPolicy(site *muster.Site, refused string) error {
+	k.status.Schema, k.status.PolicyRefused, k.status.PolicyRefusedBy = 1, refused, ""
+	if refused != "" {
+		k.status.PolicyRefusedBy = judgeOfPolicies(site)
+	}
+	return errors.Join(k.folder.WriteStatus(auditStatus, k.status), k.folder.DropInboxPolicy())
+}
+
+// judgeOfPolicies changes when a policy that was refused deserves another look:
+// with another muster, and with other keys in the site file.
+func judgeOfPolicies(site *muster.Site) string {
+	h := sha256.New()
+	for _, key := range site.PolicyKeys {
+		h.Write(key)
+	}
+	return fmt.Sprintf("%s %x", muster.Version, h.Sum(nil)[:8])
 }
 
 func (k *keeper) checkPolicy(data []byte, floor uint64, site *muster.Site) (*bundle.Bundle, error) {
-	open := bundle.OpenOptions{Keys: site.PolicyKeys}
-	b, err := bundle.Open(data, open)
+	b, err := bundle.Open(data, bundle.OpenOptions{Keys: site.PolicyKeys})
 	switch {
 	case err != nil:
 		return nil, err
@@ -175,9 +197,10 @@ func (k *keeper) checkPolicy(data []byte, floor uint64, site *muster.Site) (*bun
 	case len(b.Controls) == 0:
 		return nil, errors.New("it has no controls")
 	}
-	// A power loss may have left the floor below the last good one.
+	// A power loss may have left the floor below the last good one, whose key the
+	// site may have ceased to trust.
 	if kept, err := k.folder.Policy(); err == nil && kept != nil {
-		if last, err := bundle.Open(kept, open); err == nil {
+		if last, err := bundle.Open(kept, bundle.OpenOptions{Unsigned: true}); err == nil {
 			floor = max(floor, uint64(last.Version))
 			if last.Version == b.Version && last.Digest != b.Digest {
 				return nil, fmt.Errorf("it is version %d again, with another content: the state must count up", b.Version)
@@ -185,7 +208,7 @@ func (k *keeper) checkPolicy(data []byte, floor uint64, site *muster.Site) (*bun
 		}
 	}
 	if uint64(b.Version) < floor {
-		return nil, fmt.Errorf("it is version %d, older than version %d that this host has used", b.Version, floor)
+		return nil, older(b, floor)
 	}
 	return b, nil
 }

@@ -200,3 +200,13 @@ func TestClockSetBack(t *testing.T) {
 		t.Errorf("the statement of %v is not newer than that of %v", moved.MadeAt, home.MadeAt)
 	}
 }
+
+// However many facts a policy asks for, gathering them ends.
+func TestGatheringEnds(t *testing.T) {
+	mustAudit(t, agent.Options{Answer: func(ctx context.Context, _ []muster.Fact) []muster.FactResult {
+		if _, ok := ctx.Deadline(); !ok {
+			t.Error("there is no end to it")
+		}
+		return nil
+	}})
+}

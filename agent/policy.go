@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/agent/state"
@@ -65,15 +66,46 @@ func OpenPolicy(opts PolicyOptions) (*Policy, error) {
 		return namedPolicy(opts)
 	}
 	p := &Policy{}
-	if b, err := lastGood(opts); err != nil {
-		p.Warnings = append(p.Warnings, err.Error())
-	} else if b != nil {
+	b, err := lastGood(opts)
+	if err != nil {
+		p.Warnings = append(p.Warnings, printable(err.Error()))
+	}
+	if b != nil {
 		p.Bundle, p.Kind = b, PolicyState
 		return p, nil
 	}
-	b, err := bundle.Embedded()
-	p.Bundle = b
+	p.Bundle, err = bundle.Embedded()
 	return p, err
+}
+
+// Describe says in a few words why the policy may judge, and how old it is.
+func (p *Policy) Describe(now time.Time) string {
+	s := p.Kind.String()
+	if p.SignedBy != "" {
+		s += ", key " + p.SignedBy
+	}
+	if p.Version > 0 {
+		s += fmt.Sprintf("; version %d", p.Version)
+	}
+	if !p.Created.IsZero() {
+		s += ", made " + ago(p.Created, now)
+	}
+	if p.Stale(now) {
+		s += ", stale since " + ago(p.Expires, now)
+	}
+	return s
+}
+
+// ago is the day of t, and how many days it lies back.
+func ago(t, now time.Time) string {
+	day := t.UTC().Format("2 January 2006")
+	switch days := int(now.Sub(t).Hours() / 24); {
+	case days == 1:
+		return day + ", 1 day ago"
+	case days > 1:
+		return fmt.Sprintf("%s, %d days ago", day, days)
+	}
+	return day
 }
 
 func namedPolicy(opts PolicyOptions) (*Policy, error) {
@@ -110,7 +142,9 @@ func namedPolicy(opts PolicyOptions) (*Policy, error) {
 }
 
 // lastGood opens the policy of the state folder, verified again with the keys
-// of the site; nil where there is none.
+// of the site; nil where there is none. One that a key signed which the site no
+// longer trusts must not judge, nor an older one that was put back: the baseline
+// that ships with the program has no waivers to abuse.
 func lastGood(opts PolicyOptions) (*bundle.Bundle, error) {
 	if opts.StateDir == "" || opts.Site == nil {
 		return nil, nil
@@ -120,14 +154,32 @@ func lastGood(opts PolicyOptions) (*bundle.Bundle, error) {
 		return nil, nil // no state yet; whoever writes to it says what is wrong with it
 	}
 	data, err := folder.Policy()
-	if data == nil || err != nil {
+	if err != nil {
 		return nil, err
+	}
+	floor, floorErr := folder.PolicyFloor()
+	if data == nil {
+		if floor > 0 {
+			return nil, notLastGood(fmt.Errorf("it is gone from %s", folder.Dir()))
+		}
+		return nil, floorErr
 	}
 	b, err := bundle.Open(data, bundle.OpenOptions{Keys: opts.Site.PolicyKeys})
 	if err != nil {
-		return nil, fmt.Errorf("the policy of your state cannot be used, and the one that ships with muster judges: %w", err)
+		return nil, notLastGood(err)
 	}
-	return b, nil
+	if uint64(b.Version) < floor {
+		return nil, notLastGood(older(b, floor))
+	}
+	return b, floorErr
+}
+
+func notLastGood(err error) error {
+	return fmt.Errorf("the last good policy of your state cannot be used any more, and the one that ships with muster judges: %w", err)
+}
+
+func older(b *bundle.Bundle, floor uint64) error {
+	return fmt.Errorf("it is version %d, older than version %d that this host has used", b.Version, floor)
 }
 
 func policyKeys(site *muster.Site) [][]byte {

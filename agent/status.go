@@ -28,8 +28,11 @@ type AuditStatus struct {
 	// ReceiptAt is when this host last took a receipt, by its own clock; nil before the first.
 	ReceiptAt *time.Time `json:"receipt_at"`
 	// PolicyRefused says why the last policy that arrived was refused; "" where it was taken.
-	PolicyRefused string   `json:"policy_refused,omitempty"`
-	Warnings      []string `json:"warnings,omitempty"`
+	PolicyRefused string `json:"policy_refused,omitempty"`
+	// PolicyRefusedBy names the muster and the keys that refused it: under others it
+	// may be good.
+	PolicyRefusedBy string   `json:"policy_refused_by,omitempty"`
+	Warnings        []string `json:"warnings,omitempty"`
 }
 
 // UplinkStatus is what this host reads of the status file that muster-uplink writes.
@@ -87,9 +90,11 @@ func KnownHost(dir string) muster.HostID {
 
 // PolicyStatus is the policy by which the next audit judges.
 type PolicyStatus struct {
-	Revision string    `json:"revision"`
-	Version  int64     `json:"version"`
+	Revision string `json:"revision"`
+	Version  int64  `json:"version"`
+	// Source says in a few words why it may judge, and how old it is.
 	Source   string    `json:"source"`
+	SignedBy string    `json:"signed_by,omitempty"`
 	Created  time.Time `json:"created,omitzero"`
 	Expires  time.Time `json:"expires,omitzero"`
 	Stale    bool      `json:"stale"`
@@ -140,9 +145,9 @@ func ReadStatus(dir string, site *muster.Site, now time.Time) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Policy = PolicyStatus{policy.Revision, policy.Version, policy.Kind.String(), policy.Created, policy.Expires, policy.Stale(now)}
+	s.Policy = PolicyStatus{policy.Revision, policy.Version, policy.Describe(now), policy.SignedBy, policy.Created, policy.Expires, policy.Stale(now)}
 	for _, w := range policy.Warnings {
-		s.problem(w, "Ask your state for its policy again.")
+		s.problem(w, "muster-uplink fetches the state's policy again; without a network, bring it on a courier stick.")
 	}
 	s.judge(site, now)
 	return s, nil
@@ -165,13 +170,13 @@ func (s *Status) judge(site *muster.Site, now time.Time) {
 	s.judgeAudit(now)
 	s.judgeMail(site != nil)
 	if s.Policy.Stale {
-		s.problem("The policy is past its date. It still judges.", "Ask your state for a newer one.")
+		s.problem("The policy is past its date, "+s.Policy.Expires.UTC().Format("2 January 2006")+". It still judges.", "Ask your state for a newer one.")
 	}
 }
 
 func (s *Status) judgeAudit(now time.Time) {
 	a := s.Audit
-	if a == nil {
+	if a == nil || a.AuditedAt.IsZero() {
 		s.problem("This computer was never audited.", "Run muster audit as administrator.")
 		return
 	}
@@ -183,7 +188,7 @@ func (s *Status) judgeAudit(now time.Time) {
 		s.problem("The last audit lies in the future: the clock was set back.", "Set the clock. The order of the reports does not depend on it.")
 	}
 	if a.PolicyRefused != "" {
-		s.problem("The last policy that arrived was refused: "+a.PolicyRefused, "Ask your state for its policy again.")
+		s.problem("The last policy that arrived was refused: "+a.PolicyRefused, "Put right what it says, or ask your state for another one. The one before judges meanwhile.")
 	}
 }
 

@@ -4,9 +4,11 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"strings"
 )
 
@@ -15,7 +17,7 @@ const (
 	// MaxFiles is the most files that a bundle may hold.
 	MaxFiles = 2_000
 	// MaxBytes is the most bytes that a bundle may hold, uncompressed.
-	MaxBytes = 16 << 20
+	MaxBytes = 8 << 20
 )
 
 // Unpack reads a packed bundle (tar, gzip) into its files by name, within the
@@ -65,4 +67,34 @@ func untar(r io.Reader) (map[string][]byte, error) {
 		return nil, fmt.Errorf(garbled, err)
 	}
 	return files, nil
+}
+
+// Graft puts a data file's value where its folder says, as OPA does.
+func Graft(root map[string]any, dir string, v any) error {
+	if dir == "." {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return errors.New("the data file at the top must hold an object")
+		}
+		maps.Copy(root, m)
+		return nil
+	}
+	steps := strings.Split(dir, "/")
+	for _, step := range steps[:len(steps)-1] {
+		next, ok := root[step].(map[string]any)
+		if !ok {
+			if root[step] != nil {
+				return fmt.Errorf("%s is both a value and a folder", step)
+			}
+			next = map[string]any{}
+			root[step] = next
+		}
+		root = next
+	}
+	last := steps[len(steps)-1]
+	if root[last] != nil {
+		return fmt.Errorf("%s is given twice", dir)
+	}
+	root[last] = v
+	return nil
 }

@@ -20,13 +20,23 @@ const (
 	WholeBudget = 2 * time.Second
 	// ControlBudget bounds one control asked alone.
 	ControlBudget = time.Second
+	// TotalBudget bounds all controls together; those that are left are not asked.
+	TotalBudget = 30 * time.Second
 	// MemoryBudget bounds by how many bytes the heap may grow during a query.
 	MemoryBudget = 96 << 20
 
 	memoryCheck = 10 * time.Millisecond
+	// grace is how long a query may go on after it was stopped; then it is left
+	// to itself, for one step of it may last for ever.
+	grace = 250 * time.Millisecond
+	// maxLeft is how many queries are left to themselves before nothing more is asked.
+	maxLeft = 4
 )
 
-var errMemory = errors.New("it took too much memory")
+var (
+	errMemory = errors.New("it took too much memory")
+	errLeft   = errors.New("it could not be stopped")
+)
 
 // answer is what one control said.
 type answer struct {
@@ -48,14 +58,28 @@ func (e *Evaluator) ask(ctx context.Context, in Input, controls []muster.Control
 	for _, c := range controls {
 		byShard[e.shards[c.ID]] = append(byShard[e.shards[c.ID]], c)
 	}
+	left, end := 0, time.Now().Add(TotalBudget)
+	run := func(s *shard, input ast.Value, budget time.Duration) (ast.Object, error) {
+		switch {
+		case left == maxLeft:
+			return nil, errors.New("it was not asked, for too much of this policy cannot be stopped")
+		case time.Now().After(end):
+			return nil, fmt.Errorf("it was not asked, for this policy took more than %s", TotalBudget)
+		}
+		o, err := s.run(ctx, input, budget)
+		if errors.Is(err, errLeft) {
+			left++
+		}
+		return o, err
+	}
 	for s, mine := range byShard {
-		whole, err := s.run(ctx, d.input(mine...), WholeBudget)
+		whole, err := run(s, d.input(mine...), WholeBudget)
 		for _, c := range mine {
 			if err == nil {
 				answers[c.ID] = pick(whole, c.ID)
 				continue
 			}
-			alone, err := s.run(ctx, d.input(c), ControlBudget)
+			alone, err := run(s, d.input(c), ControlBudget)
 			if err != nil {
 				answers[c.ID] = answer{err: err}
 				continue
@@ -79,7 +103,8 @@ func pick(result ast.Object, id string) answer {
 	return answer{violations: rule("violations"), unknown: rule("unknown"), inapplicable: rule("inapplicable"), notes: rule("notes")}
 }
 
-// run evaluates the query within bounds of time and memory.
+// run evaluates the query within bounds of time and memory. Its error wraps errLeft
+// where the query still runs.
 func (s *shard) run(ctx context.Context, input ast.Value, budget time.Duration) (ast.Object, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -91,8 +116,11 @@ func (s *shard) run(ctx context.Context, input ast.Value, budget time.Duration) 
 		defer close(done)
 		watch(stop, budget, cancel)
 	}()
-	rs, err := s.query.Eval(ctx, rego.EvalParsedInput(input))
+	rs, err := s.eval(ctx, input)
 	if cause := context.Cause(ctx); cause != nil {
+		if errors.Is(err, errLeft) {
+			return nil, fmt.Errorf("%w, and %w", cause, errLeft)
+		}
 		return nil, cause
 	}
 	if err != nil {
@@ -106,6 +134,34 @@ func (s *shard) run(ctx context.Context, input ast.Value, budget time.Duration) 
 		}
 	}
 	return nil, errors.New("it gave no answer")
+}
+
+// eval waits for the answer, and after ctx is done for a short time only. A panic
+// in a builtin is an error like any other.
+func (s *shard) eval(ctx context.Context, input ast.Value) (rs rego.ResultSet, err error) {
+	answered := make(chan func() (rego.ResultSet, error), 1)
+	go func() {
+		var rs rego.ResultSet
+		var err error
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("it broke down: %v", r)
+			}
+			answered <- func() (rego.ResultSet, error) { return rs, err }
+		}()
+		rs, err = s.query.Eval(ctx, rego.EvalParsedInput(input))
+	}()
+	select {
+	case answer := <-answered:
+		return answer()
+	case <-ctx.Done():
+	}
+	select {
+	case answer := <-answered:
+		return answer()
+	case <-time.After(grace):
+		return nil, errLeft
+	}
 }
 
 // watch cancels a query that takes too long or too much.

@@ -18,6 +18,9 @@ const (
 	MaxViolations = 100
 	// MaxText is the most bytes of one text of evidence.
 	MaxText = 500
+	// maxTerms is how many parts a value may have to be shown. Parts can be shared, so
+	// that a small value has an endless text.
+	maxTerms = 10_000
 )
 
 // judge turns an answer into the finding's status. unhelped says why finding
@@ -137,6 +140,11 @@ func text(t *ast.Term) string {
 		return ""
 	case ast.String:
 		return clip(string(v))
+	}
+	left := maxTerms
+	ast.WalkTerms(t, func(*ast.Term) bool { left--; return left < 0 })
+	if left < 0 {
+		return fmt.Sprintf("(a value of more than %d parts)", maxTerms)
 	}
 	return clip(t.Value.String())
 }

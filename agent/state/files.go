@@ -29,15 +29,33 @@ func (f *Folder) SavePolicy(bundle []byte, version uint64) error {
 		return fmt.Errorf("keep policy version %d: this host has seen version %d", version, floor)
 	}
 	// The bundle first: with a power loss between the two the floor is merely low,
-	// and the next SavePolicy raises it.
+	// and the next audit raises it.
 	if err := durable.WriteFile(f.path("policy", "bundle.tar.gz"), bundle, 0o644); err != nil {
 		return f.explain(err)
 	}
-	if err := durable.WriteFile(f.path("policy", "floor"), fmt.Appendf(nil, "%d\n", version), 0o644); err != nil {
-		return f.explain(err)
+	return f.RaisePolicyFloor(version)
+}
+
+// RaisePolicyFloor makes the floor at least version.
+func (f *Folder) RaisePolicyFloor(version uint64) error {
+	for _, name := range floorFiles() {
+		floor, err := f.readFloor(name)
+		if err != nil {
+			return err
+		}
+		if floor >= version {
+			continue
+		}
+		if err := durable.WriteFile(f.path(name...), fmt.Appendf(nil, "%d\n", version), 0o644); err != nil {
+			return f.explain(err)
+		}
 	}
 	return nil
 }
+
+// floorFiles hold the floor twice: who puts the policy folder back to an older
+// copy does not lower it.
+func floorFiles() [][]string { return [][]string{{"policy", "floor"}, {"policy-floor"}} }
 
 // Policy is the last good bundle, or nil where there is none yet. The caller
 // verifies it again.
@@ -45,14 +63,25 @@ func (f *Folder) Policy() ([]byte, error) { return f.read(MaxPolicy, "policy", "
 
 // PolicyFloor is the highest bundle version that this host has used; 0 before
 // the first.
-func (f *Folder) PolicyFloor() (uint64, error) {
-	b, err := f.read(64, "policy", "floor")
+func (f *Folder) PolicyFloor() (floor uint64, err error) {
+	for _, name := range floorFiles() {
+		one, err := f.readFloor(name)
+		if err != nil {
+			return 0, err
+		}
+		floor = max(floor, one)
+	}
+	return floor, nil
+}
+
+func (f *Folder) readFloor(name []string) (uint64, error) {
+	b, err := f.read(64, name...)
 	if b == nil || err != nil {
 		return 0, err
 	}
 	floor, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("the policy version floor %s is damaged: write the newest version number that this host has used into it", f.path("policy", "floor"))
+		return 0, fmt.Errorf("the policy version floor %s is damaged: write the newest version number that this host has used into it", f.path(name...))
 	}
 	return floor, nil
 }

@@ -8,6 +8,8 @@
 //	receipts/  the uplink and the courier write, muster reads and verifies
 //	inbox/     likewise: a policy, a request for an audit
 //	policy/    the last good bundle and the version floor; everyone reads
+//	policy-floor
+//	           the floor once more
 //	status/    what `muster status` prints; each writes its own file
 //
 // Newer programs read older folders; a folder of a newer program is refused.

@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -111,26 +112,25 @@ func (c *client) reports(ctx context.Context, batch []byte, take func(wire.Outco
 	}
 }
 
-// policy gets the bundle for the host; nil where it has it already.
-func (c *client) policy(ctx context.Context, host muster.HostID, have string) (bundle []byte, etag string, err error) {
-	header := http.Header{}
-	if have != "" {
-		header.Set("If-None-Match", have)
-	}
-	res, err := c.do(ctx, http.MethodGet, "v1/policy?host="+url.QueryEscape(string(host)), nil, header)
+// policy gets the bundle for the host, whole.
+func (c *client) policy(ctx context.Context, host muster.HostID) (bundle []byte, etag string, err error) {
+	res, err := c.do(ctx, http.MethodGet, "v1/policy?host="+url.QueryEscape(string(host)), nil, http.Header{})
 	if err != nil {
 		return nil, "", err
 	}
 	defer res.Body.Close()
-	if res.StatusCode == http.StatusNotModified {
-		return nil, have, nil
-	}
 	bundle, err = readAnswer(res, "", maxPolicy)
 	if err != nil {
 		return nil, "", err
 	}
-	if !bytes.HasPrefix(bundle, []byte{0x1f, 0x8b}) { // gzip
+	zr, err := gzip.NewReader(bytes.NewReader(bundle))
+	if err != nil {
 		return nil, "", notCollector(res)
+	}
+	// An answer without a length may have ended early; muster would refuse it, and
+	// what was refused is not fetched again.
+	if _, err := io.Copy(io.Discard, io.LimitReader(zr, maxPolicy)); err != nil {
+		return nil, "", fmt.Errorf("the policy came only in part: %w", err)
 	}
 	return bundle, res.Header.Get("ETag"), nil
 }

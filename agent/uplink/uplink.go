@@ -12,6 +12,7 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -69,6 +70,9 @@ type Options struct {
 	Client *http.Client
 	// PolicyDigest tells which bundle the host uses; nil means unknown.
 	PolicyDigest func() string
+	// PolicyRefused reports whether muster has refused the policy that came last; nil
+	// means that nobody knows, and no policy comes twice.
+	PolicyRefused func() bool
 	// Interval between check-ins where the collector names none, before jitter;
 	// 0 means DefaultInterval.
 	Interval time.Duration
@@ -249,7 +253,7 @@ func (u *Uplink) contact(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 	}
-	if answer.PolicyETag != "" && answer.PolicyETag != u.status.PolicyETag {
+	if answer.PolicyETag != "" && (answer.PolicyETag != u.status.PolicyETag || u.policyLost()) {
 		if err := u.fetchPolicy(ctx, host); err != nil {
 			return 0, fmt.Errorf("fetch the policy: %w", err)
 		}
@@ -289,12 +293,24 @@ func (u *Uplink) enroll(ctx context.Context) (muster.HostID, error) {
 	return host, nil
 }
 
+// policyLost: the collector offers again what came before, so muster does not
+// judge by it, though it neither waits nor was refused.
+func (u *Uplink) policyLost() bool {
+	if u.PolicyRefused == nil || u.PolicyRefused() {
+		return false
+	}
+	_, err := os.Lstat(u.inboxPolicy())
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+func (u *Uplink) inboxPolicy() string { return filepath.Join(u.InboxDir, "policy.tar.gz") }
+
 func (u *Uplink) fetchPolicy(ctx context.Context, host muster.HostID) error {
-	bundle, etag, err := u.client.policy(ctx, host, u.status.PolicyETag)
-	if err != nil || bundle == nil {
+	bundle, etag, err := u.client.policy(ctx, host)
+	if err != nil {
 		return err
 	}
-	if err := durable.WriteFile(filepath.Join(u.InboxDir, "policy.tar.gz"), bundle, 0o640); err != nil {
+	if err := durable.WriteFile(u.inboxPolicy(), bundle, 0o640); err != nil {
 		return err
 	}
 	u.status.PolicyETag = etag

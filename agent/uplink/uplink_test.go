@@ -142,7 +142,7 @@ func (l *lab) status() (s Status) {
 
 func TestOnce(t *testing.T) {
 	l := newLab(t, 150)
-	l.collector.Policy, l.collector.AuditNow = []byte("\x1f\x8b a bundle"), true
+	l.collector.Policy, l.collector.AuditNow = zipped(t, "a bundle"), true
 	u := l.uplink()
 	if err := u.Once(t.Context()); err != nil {
 		t.Fatal(err)
@@ -321,7 +321,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, 2)
-			l.collector.Policy = []byte("\x1f\x8b")
+			l.collector.Policy = zipped(t, "a bundle")
 			l.collector.Before = func(w http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path != c.path {
 					return false

@@ -149,7 +149,8 @@ func (f *flags) open(logger *slog.Logger) (*uplink.Uplink, error) {
 		ReceiptsDir:    folder.ReceiptsDir(),
 		InboxDir:       folder.InboxDir(),
 		StatusFile:     folder.StatusFile("uplink"),
-		PolicyDigest:   policyDigest(folder),
+		PolicyDigest:   func() string { return lastAudit(folder).Policy.Digest },
+		PolicyRefused:  func() bool { return lastAudit(folder).PolicyRefused != "" },
 		Interval:       f.interval,
 		Logger:         logger,
 	})
@@ -159,18 +160,20 @@ func (f *flags) open(logger *slog.Logger) (*uplink.Uplink, error) {
 	return u, nil
 }
 
-// policyDigest reads which bundle judged last from the status of muster; what
-// it cannot read is unknown.
-func policyDigest(folder *state.Folder) func() string {
-	return func() string {
-		var last struct {
-			Policy muster.PolicyRef `json:"policy"`
-		}
-		if _, err := folder.ReadStatus("audit", &last); err != nil {
-			return ""
-		}
-		return last.Policy.Digest
+// audited is what the uplink reads of the status that muster leaves: which bundle
+// judged last, and why the one that came last was refused.
+type audited struct {
+	Policy        muster.PolicyRef `json:"policy"`
+	PolicyRefused string           `json:"policy_refused"`
+}
+
+// lastAudit reads it; what cannot be read is unknown, and then nothing is fetched twice.
+func lastAudit(folder *state.Folder) audited {
+	var last audited
+	if found, err := folder.ReadStatus("audit", &last); err != nil || !found {
+		return audited{PolicyRefused: "unknown"}
 	}
+	return last
 }
 
 func newLogger(w io.Writer, format string) (*slog.Logger, error) {

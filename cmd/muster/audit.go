@@ -147,7 +147,7 @@ func (f *auditFlags) options() (*agent.Options, error) {
 func (f *auditFlags) print(cmd *cobra.Command, res *agent.Result) error {
 	v := output.View{
 		Audit: &res.Audit, Controls: res.Controls, Facts: res.Facts, Results: res.Results,
-		Denied: denied(f.recording != ""), Policy: res.Policy.String(), Outcome: res.Outcome, Warnings: res.Warnings,
+		Denied: denied(f.recording != ""), Policy: res.PolicyNote, Outcome: res.Outcome, Warnings: res.Warnings,
 		Partial: len(f.only) > 0, Explain: f.explain, Verbose: f.verbose,
 	}
 	if res.Policy == agent.PolicyUnsigned {

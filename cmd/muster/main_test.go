@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -8,13 +9,19 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/passmuster/muster"
 )
 
 // asMuster, where it is set, makes the test binary the program itself.
 const asMuster = "MUSTER_TEST_RUN"
 
+// testVersion is the version that it then takes itself for; "" leaves it.
+const testVersion = "MUSTER_TEST_VERSION"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asMuster) != "" {
+		muster.Version = cmp.Or(os.Getenv(testVersion), muster.Version)
 		main()
 	}
 	testscript.Main(m, map[string]func(){"muster": main})

@@ -16,11 +16,14 @@ func newPolicyBuildCommand() *cobra.Command {
 	var secret passphrase
 	cmd := &cobra.Command{
 		Use:   "build DIR -o FILE --version N [--key FILE]",
-		Short: "Pack a bundle, and sign it",
-		Long: `Pack the sources in DIR into one bundle and sign it. Hosts refuse a version lower than
-the one they have. After --expires a host still judges by the bundle, and says that
-it is stale. Without --key the bundle is not signed: "muster policy sign" does that,
-on another computer perhaps.`,
+		Short: "Pack the sources into a bundle, and sign it",
+		Long: `Pack the sources in DIR into one bundle and, with --key, sign it. Without --key it is
+not signed: "muster policy sign" does that, on another computer perhaps, after a look at
+it with "muster policy inspect".
+
+Hosts refuse a version lower than the one they have, so a release that takes something
+back has a higher one, too. After --expires a host still judges by the bundle, and says
+that it is stale.`,
 		Example: `  muster policy build policies -o baseline.tar.gz --version 7 --key policy-key.pem
   muster policy build policies -o unsigned.tar.gz --version 7 --expires 2027-11-30`,
 		Args: oneArg("the folder with the sources of the policy"),

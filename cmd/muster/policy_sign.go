@@ -34,7 +34,7 @@ on standard input, and answers the ECDSA P-256 signature of their SHA-256 on sta
 output, in DER or as 64 raw bytes. --pub is the public half of that key.`,
 		Example: `  muster policy sign baseline.tar.gz --key policy-key.pem -o signed.tar.gz
   muster policy sign baseline.tar.gz --pub token.pub -o signed.tar.gz \
-    --sign-command "pkcs11-tool --sign --mechanism ECDSA-SHA256 --signature-format openssl --id 01"`,
+    --sign-command "pkcs11-tool --login --sign --mechanism ECDSA-SHA256 --signature-format openssl --id 01"`,
 		Args: oneArg("the file of the bundle"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			data, err := os.ReadFile(args[0])

@@ -72,7 +72,7 @@ func writeStatus(w io.Writer, s *agent.Status) error {
 	if s.Collector != "" {
 		line("State", "%s, county %s", s.Collector, s.County)
 	}
-	if a := s.Audit; a != nil {
+	if a := s.Audit; a != nil && !a.AuditedAt.IsZero() {
 		line("Host", "%s (%s)", a.Host, a.HostID)
 		line("Last audit", "%s: %d pass, %d fail, %d unknown, %d not applicable, %d waived; %s", day(a.AuditedAt),
 			a.Summary.Pass, a.Summary.Fail, a.Summary.Unknown, a.Summary.NotApplicable, a.Summary.Waived, meets(a.Summary.MeetsBaseline))
@@ -89,11 +89,8 @@ func writeStatus(w io.Writer, s *agent.Status) error {
 	if u := s.Uplink; u != nil && !u.LastContact.IsZero() {
 		line("Uplink", "last contact %s; this computer is %s", day(u.LastContact), u.State)
 	}
-	policy := s.Policy.Revision + ", " + s.Policy.Source
-	if !s.Policy.Created.IsZero() {
-		policy += ", made " + day(s.Policy.Created)
-	}
-	if !s.Policy.Expires.IsZero() {
+	policy := plain(s.Policy.Revision) + ", " + s.Policy.Source
+	if !s.Policy.Expires.IsZero() && !s.Policy.Stale {
 		policy += ", good until " + day(s.Policy.Expires)
 	}
 	line("Policy", "%s", policy)

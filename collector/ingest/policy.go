@@ -16,7 +16,7 @@ import (
 const offerFor = time.Second
 
 // rollout is what the store said of releases and rings at readAt. All requests
-// share the bytes of a bundle, which may have 16 MiB.
+// share the bytes of a bundle, which may have 8 MiB.
 type rollout struct {
 	mu       sync.Mutex
 	readAt   time.Time

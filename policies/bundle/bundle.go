@@ -38,6 +38,8 @@ type Bundle struct {
 	Digest string
 	// Signed: the signature was verified against one of the given keys.
 	Signed bool
+	// SignedBy is the KeyID of that key, or "".
+	SignedBy string
 	// Created and Expires are zero where the manifest does not say.
 	Created time.Time
 	Expires time.Time

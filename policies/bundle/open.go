@@ -25,6 +25,9 @@ const (
 	MaxFiles = policies.MaxFiles
 	// MaxBytes is the most bytes that a bundle may hold, uncompressed.
 	MaxBytes = policies.MaxBytes
+	// MaxRego is the most bytes of Rego that may judge; parsing can take a thousand
+	// times that.
+	MaxRego = 1 << 20
 )
 
 const (
@@ -33,7 +36,11 @@ const (
 	catalogueFile  = "controls.json"
 )
 
-var factName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+var (
+	factName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	// safeID is fit for terminals, pages and the Rego that asks the control.
+	safeID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+)
 
 var errNoSources = errors.New("no policy files here: want controls/*.rego and facts/*/data.yaml")
 
@@ -55,7 +62,7 @@ func Open(data []byte, opts OpenOptions) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open policy bundle: %w", err)
 	}
-	signed, err := verify(files, opts)
+	signedBy, err := verify(files, opts)
 	if err != nil {
 		return nil, fmt.Errorf("open policy bundle: %w", err)
 	}
@@ -63,7 +70,7 @@ func Open(data []byte, opts OpenOptions) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open policy bundle: %w", err)
 	}
-	b.Signed = signed
+	b.Signed, b.SignedBy = signedBy != "", signedBy
 	agent := cmp.Or(opts.Agent, muster.Version)
 	if olderThan(agent, b.MinAgent) {
 		return nil, fmt.Errorf("open policy bundle: it needs muster %s or newer, this is %s: update muster", b.MinAgent, agent)
@@ -161,16 +168,20 @@ type release struct {
 
 func load(files map[string][]byte) (*Bundle, error) {
 	b := &Bundle{Digest: policies.Digest(files), Modules: map[string][]byte{}, data: map[string]any{}}
+	rego := 0
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		switch {
 		case path.Ext(name) == ".rego" && !isTest(name):
+			if rego += len(files[name]); rego > MaxRego {
+				return nil, fmt.Errorf("read %s: the bundle has more than %d bytes of Rego: put data into lists", name, MaxRego)
+			}
 			b.Modules[name] = files[name]
 		case isData(name):
 			var v any
 			if err := util.Unmarshal(files[name], &v); err != nil {
 				return nil, fmt.Errorf("read %s: %w", name, err)
 			}
-			if err := graft(b.data, path.Dir(name), v); err != nil {
+			if err := policies.Graft(b.data, path.Dir(name), v); err != nil {
 				return nil, fmt.Errorf("read %s: %w", name, err)
 			}
 		case name == manifestFile:
@@ -183,6 +194,9 @@ func load(files map[string][]byte) (*Bundle, error) {
 				return nil, fmt.Errorf("read %s: %w", name, err)
 			}
 			r := m.Metadata.Muster
+			if r.Version < 0 {
+				return nil, fmt.Errorf("read %s: version %d is below 0", name, r.Version)
+			}
 			b.Revision, b.Version, b.Created, b.Expires, b.MinAgent = m.Revision, r.Version, r.Created, r.Expires, r.MinAgent
 		}
 	}
@@ -217,8 +231,11 @@ func (b *Bundle) read(catalogue []byte) (err error) {
 	}
 	seen := map[string]bool{}
 	for _, c := range b.Controls {
-		if c.ID == "" || seen[c.ID] {
-			return fmt.Errorf("control %q is there twice, or has no id", c.ID)
+		if !safeID.MatchString(c.ID) {
+			return fmt.Errorf("control %q: want an id of letters, digits, dots and dashes, such as MVS-ENC-01", c.ID)
+		}
+		if seen[c.ID] {
+			return fmt.Errorf("control %q is there twice", c.ID)
 		}
 		seen[c.ID] = true
 		for _, name := range append(slices.Concat(c.Facts...), c.Also...) {
@@ -264,35 +281,5 @@ func checkFact(name string, sql map[muster.Platform]string) error {
 			return fmt.Errorf("read fact %s: the statement for %s is empty: leave it out", name, platform)
 		}
 	}
-	return nil
-}
-
-// graft puts a data file's value where its folder says, as OPA does.
-func graft(root map[string]any, dir string, v any) error {
-	if dir == "." {
-		m, ok := v.(map[string]any)
-		if !ok {
-			return errors.New("the data file at the top must hold an object")
-		}
-		maps.Copy(root, m)
-		return nil
-	}
-	steps := strings.Split(dir, "/")
-	for _, step := range steps[:len(steps)-1] {
-		next, ok := root[step].(map[string]any)
-		if !ok {
-			if root[step] != nil {
-				return fmt.Errorf("%s is both a value and a folder", step)
-			}
-			next = map[string]any{}
-			root[step] = next
-		}
-		root = next
-	}
-	last := steps[len(steps)-1]
-	if root[last] != nil {
-		return fmt.Errorf("%s is given twice", dir)
-	}
-	root[last] = v
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+	"strings"
 
 	opa "github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/open-policy-agent/opa/v1/util"
@@ -92,7 +93,8 @@ func signingInput(files map[string][]byte, keyID string) ([]byte, error) {
 	var input []byte
 	for i, part := range []any{
 		map[string]any{"alg": algorithm, "kid": keyID},
-		map[string]any{"files": infos, "keyid": keyID}, // OPA still looks for keyid here, too
+		// OPA still looks for keyid here, too; digest is ours, see verify.
+		map[string]any{"files": infos, "keyid": keyID, "digest": policies.Digest(files)},
 	} {
 		text, err := json.Marshal(part)
 		if err != nil {
@@ -157,43 +159,68 @@ func hashes(files map[string][]byte) ([]opa.FileInfo, error) {
 	return infos, nil
 }
 
-// verify reports whether a trusted key signed exactly these files.
-func verify(files map[string][]byte, opts OpenOptions) (signed bool, err error) {
+// verify gives the id of the trusted key that signed exactly these files; "" where
+// none has to.
+func verify(files map[string][]byte, opts OpenOptions) (signedBy string, err error) {
 	raw, ok := files[signaturesFile]
 	if !ok {
 		if opts.Unsigned {
-			return false, nil
+			return "", nil
 		}
-		return false, fmt.Errorf("%w: ask whoever sent it for a signed one", ErrUnsigned)
+		return "", fmt.Errorf("%w: ask whoever sent it for a signed one", ErrUnsigned)
 	}
 	var sc opa.SignaturesConfig
 	if err := json.Unmarshal(raw, &sc); err != nil {
-		return false, fmt.Errorf("read %s: %w", signaturesFile, err)
+		return "", fmt.Errorf("read %s: %w", signaturesFile, err)
 	}
 	sc.Plugin = "" // the bundle does not choose who verifies it
-	infos, err := signedFiles(sc, opts.Keys)
+	infos, id, err := signedFiles(sc, opts.Keys)
 	if err != nil {
 		if opts.Unsigned && len(opts.Keys) == 0 {
-			return false, nil // nothing to hold the signature against
+			return "", nil // nothing to hold the signature against
 		}
-		return false, err
+		return "", err
+	}
+	for _, name := range slices.Sorted(maps.Keys(infos)) {
+		if _, ok := files[name]; !ok {
+			return "", fmt.Errorf("it was changed after it was signed: %s is missing", name)
+		}
+	}
+	if err := checkDigest(sc.Signatures[0], files); err != nil {
+		return "", err
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if name == signaturesFile {
 			continue
 		}
 		if err := opa.VerifyBundleFile(name, *bytes.NewBuffer(files[name]), infos); err != nil {
-			return false, fmt.Errorf("it was changed after it was signed: %w", err)
+			return "", fmt.Errorf("it was changed after it was signed: %w", err)
 		}
 	}
-	for name := range infos { // VerifyBundleFile took out those it has seen
-		return false, fmt.Errorf("it was changed after it was signed: %s is missing", name)
-	}
-	return true, nil
+	return id, nil
 }
 
-// signedFiles tries each key in turn, so that keys can rotate.
-func signedFiles(sc opa.SignaturesConfig, keys [][]byte) (map[string]opa.FileInfo, error) {
+// checkDigest holds the bytes against the digest in a token that is verified, before
+// OPA's hash parses any of them: parsing is dear. Tokens of `opa sign` have none.
+func checkDigest(token string, files map[string][]byte) error {
+	parts := strings.Split(token, ".")
+	payload, err := base64.RawURLEncoding.DecodeString(parts[min(1, len(parts)-1)])
+	if err != nil {
+		return fmt.Errorf("read %s: %w", signaturesFile, err)
+	}
+	var claims struct{ Digest string }
+	if err := json.Unmarshal(payload, &claims); err != nil {
+		return fmt.Errorf("read %s: %w", signaturesFile, err)
+	}
+	if claims.Digest != "" && claims.Digest != policies.Digest(files) {
+		return errors.New("it was changed after it was signed: ask whoever sent it for the original")
+	}
+	return nil
+}
+
+// signedFiles tries each key in turn, so that keys can rotate, and names the one
+// that signed.
+func signedFiles(sc opa.SignaturesConfig, keys [][]byte) (map[string]opa.FileInfo, string, error) {
 	reason := errors.New("no key is trusted here")
 	for _, der := range keys {
 		id := KeyID(der)
@@ -201,9 +228,9 @@ func signedFiles(sc opa.SignaturesConfig, keys [][]byte) (map[string]opa.FileInf
 		config := map[string]*opa.KeyConfig{id: {Key: string(block), Algorithm: algorithm}}
 		infos, err := opa.VerifyBundleSignature(sc, opa.NewVerificationConfig(config, id, "", nil))
 		if err == nil {
-			return infos, nil
+			return infos, id, nil
 		}
 		reason = err
 	}
-	return nil, fmt.Errorf("%w: check that the site file is of this state and up to date (%v)", ErrUntrusted, reason)
+	return nil, "", fmt.Errorf("%w: check that the site file is of this state and up to date (%v)", ErrUntrusted, reason)
 }

@@ -2,7 +2,6 @@ package changes
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -12,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/policies"
 )
 
 // policy is what a bundle says, in comparable form.
@@ -108,31 +108,13 @@ func (p *policy) sortRego(rego map[string]string) {
 	}
 }
 
-// graft puts a data file's value where its folder says, as OPA does.
+// graft reads a data file and puts it where its folder says.
 func graft(root map[string]any, dir string, text []byte) error {
 	var v any
 	if err := yaml.Unmarshal(text, &v); err != nil {
 		return err
 	}
-	if dir == "." {
-		m, ok := v.(map[string]any)
-		if !ok {
-			return errors.New("want an object at the top")
-		}
-		maps.Copy(root, m)
-		return nil
-	}
-	steps := strings.Split(dir, "/")
-	for _, step := range steps[:len(steps)-1] {
-		next, ok := root[step].(map[string]any)
-		if !ok {
-			next = map[string]any{}
-			root[step] = next
-		}
-		root = next
-	}
-	root[steps[len(steps)-1]] = v
-	return nil
+	return policies.Graft(root, dir, v)
 }
 
 func (p *policy) readData(data map[string]any) error {
