@@ -41,6 +41,8 @@ general contains name if {
 # Only approved sticks, or none.
 closed if value("usbstor") == "4"
 
+closed if on("deny_all")
+
 closed if {
 	true in {on(name) | some name in ["denyremovabledevices", "denyunspecified"]}
 	true in {on(name) | some name in ["allowdeviceids", "allowinstanceids"]}
@@ -57,8 +59,6 @@ closed if {
 closed if value("running") == "usbguard-daemon"
 
 # Enough where sticks are part of the work.
-hindered if on("deny_all")
-
 hindered if {
 	on("deny_write")
 	on("deny_execute")

@@ -59,7 +59,7 @@ test_pass_workstation_with_a_note if {
 }
 
 test_fail_ems if {
-	every values in [usual, {}, {"deny_write": "1", "deny_execute": "1"}, {"deny_all": "1"}, {"rdvdenywriteaccess": "1"}] {
+	every values in [usual, {}, {"deny_write": "1", "deny_execute": "1"}, {"deny_all": "0"}, {"rdvdenywriteaccess": "1"}] {
 		h := host("windows", "ems", values)
 		{v.found | some v in med_02.violations} == {"any USB stick works"} with input as h
 		count(med_02.notes) == 0 with input as h
@@ -118,4 +118,8 @@ test_pass_notes_the_other_driver if {
 	count(med_02.notes) == 1 with input as host("windows", "ems", {"usbstor": "4", "uaspstor": "3"})
 	count(med_02.notes) == 0 with input as host("windows", "ems", {"usbstor": "4", "uaspstor": "4"})
 	count(med_02.notes) == 0 with input as host("windows", "ems", object.union(list(one), {"uaspstor": "3"}))
+}
+
+test_pass_ems_nothing_removable if {
+	count(med_02.violations) == 0 with input as host("windows", "ems", {"usbstor": "3", "deny_all": "1"})
 }
