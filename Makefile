@@ -7,7 +7,7 @@ BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDF
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME  ?= 10s
 DEMO      ?=
-RACE      := ./internal/wire ./internal/durable ./agent/state ./agent/outbox ./agent/uplink ./collector/ingest ./collector/store/...
+RACE      := ./agent/eval ./collector ./internal/wire ./internal/durable ./agent/state ./agent/outbox ./agent/uplink ./collector/ingest ./collector/store/...
 
 .PHONY: help build demo check test test-windows test-packages lint race bench fuzz golden shots clean
 
