@@ -116,6 +116,16 @@ violations contains {"subject": name, "found": "not installed, or not enabled", 
 	not name in files
 }
 
+# Its timer then starts nothing.
+violations contains {"subject": name, "found": "masked", "want": "updates install by themselves"} if {
+	not lib.windows
+	apt
+	some name in ["apt-daily.service", "apt-daily-upgrade.service"]
+	some f in input.facts.update_services
+	masked(f)
+	lib.basename(f.path) == name
+}
+
 installs if "dnf-automatic-install.timer" in files
 
 installs if {

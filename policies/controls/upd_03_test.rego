@@ -41,6 +41,7 @@ test_pass if {
 test_pass_linux if {
 	judged(linux(daily, debian), 0, 0)
 	judged(linux(object.union(daily, {"apt::periodic::enable": "1", "apt::periodic::unattended-upgrade": "always"}), debian), 0, 0)
+	judged(linux(daily, object.union(debian, {"/etc/systemd/system/apt-daily.service": "regular"})), 0, 0)
 	judged(linux({}, fedora("dnf-automatic-install.timer")), 0, 0)
 	judged(linux({"apply_updates": "Yes"}, fedora("dnf-automatic.timer")), 0, 0)
 	judged(linux({"apply_updates": "True"}, {"/usr/bin/dnf5": "regular", "/x/dnf5-automatic.timer": "regular"}), 0, 0)
@@ -69,6 +70,8 @@ test_fail_debian if {
 	judged(linux(daily, {"/usr/bin/apt-get": "regular"}), 3, 0)
 	judged(linux(daily, object.remove(debian, [concat("", [wants, "apt-daily.timer"])])), 1, 0)
 	judged(linux(daily, object.union(debian, {"/etc/systemd/system/apt-daily-upgrade.timer": "character"})), 1, 0)
+	judged(linux(daily, object.union(debian, {"/etc/systemd/system/apt-daily-upgrade.service": "character"})), 1, 0)
+	judged(linux(daily, object.union(debian, {"/etc/systemd/system/apt-daily.service": "character"})), 1, 0)
 }
 
 test_fail_fedora if {
