@@ -23,10 +23,10 @@ demo: build ## audit this computer and show it on a local dashboard (DEMO=once: 
 
 check: ## the quick loop: vet and the tests that need nothing but Go
 	$(GO) vet ./...
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 
 test: test-packages ## install what the tests need by Debian package name, run everything
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 	$(MAKE) test-windows
 
 test-windows: ## run the Windows tables' tests under wine
@@ -45,7 +45,7 @@ lint: ## formatting, vet for Linux and Windows, staticcheck, Rego
 	$(GO) run ./cmd/muster policy test policies
 
 race: test-packages ## the concurrent parts under the race detector
-	$(GO) test -race $(RACE)
+	$(GO) test -timeout 20m -race $(RACE)
 
 bench: build ## times and sizes, with their targets
 	$(GO) run ./internal/bench -bin bin
