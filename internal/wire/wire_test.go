@@ -209,7 +209,7 @@ func TestChangeDigest(t *testing.T) {
 		}
 	}
 	for name, f := range map[string]func(*muster.Report){
-		"status":    func(r *muster.Report) { r.Verdicts[0].Status = muster.StatusFail },
+		"status":    func(r *muster.Report) { r.Verdicts[0].Status = (r.Verdicts[0].Status + 1) % 4 },
 		"waiver":    func(r *muster.Report) { r.Verdicts[0].Waiver = "W-1" },
 		"policy":    func(r *muster.Report) { r.Header.PolicyDigest = "another" },
 		"signal":    func(r *muster.Report) { r.Detail.Signals = append(r.Detail.Signals, muster.Signal{Kind: "S2"}) },
