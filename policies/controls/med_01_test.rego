@@ -90,6 +90,11 @@ test_unknown_other_desktop if {
 	count(med_01.unknown) == 1 with input as only
 }
 
+test_pass_lightdm_starts_another if {
+	count(med_01.unknown) == 0 with input as linux("alice", "false", "false", ["lightdm-xsession.desktop", "mate.desktop"])
+	count(med_01.unknown) == 1 with input as linux("alice", "false", "false", ["lightdm-xsession.desktop"])
+}
+
 test_unknown_desktop_without_settings if {
 	h := linux("", "absent", "absent", gnome)
 	count(med_01.violations) == 0 with input as h

@@ -67,7 +67,7 @@ mode(user) := {d.value | some d in input.facts.desktop_proxy; d.username == user
 
 uses := {"host": "manual", "autoconfig-url": "auto"}
 
-set_here contains {"where": trim_space(sprintf("desktop of %s", [d.username])), "proxy": lower(d.value)} if {
+set_here contains {"where": sprintf("desktop of %s", [object.get({"": "a new account"}, d.username, d.username)]), "proxy": lower(d.value)} if {
 	not lib.windows
 	some d in input.facts.desktop_proxy
 	uses[d.key] in mode(d.username)
