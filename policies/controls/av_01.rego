@@ -66,7 +66,7 @@ protecting contains s.name if {
 
 unclear contains p.name if {
 	some p in input.facts.antivirus
-	not p.state in {"On", "Off", "Snoozed", "Expired", "first process"}
+	not p.state in {"On", "Off", "Snoozed", "Expired", "first process", "Run by a user"}
 }
 
 unprotected if {
@@ -78,6 +78,13 @@ violations contains {"subject": p.name, "found": lower(p.state), "want": "on"} i
 	unprotected
 	some p in input.facts.antivirus
 	p.state in {"Off", "Snoozed", "Expired"}
+}
+
+# Anyone can give a program of his own this name.
+violations contains {"subject": p.name, "found": "an ordinary user runs a program of this name", "want": "run by the system"} if {
+	unprotected
+	some p in input.facts.antivirus
+	p.state == "Run by a user"
 }
 
 violations contains {"subject": "Microsoft Defender", "found": "real-time protection is off", "want": "on"} if {

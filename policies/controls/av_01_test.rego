@@ -56,6 +56,11 @@ test_pass_server if pass(server([{"name": "CrowdStrike Falcon Sensor", "status":
 
 test_pass_linux if pass(linux({"systemd": "first process", "clamd": "On"}))
 
+test_fail_name_only if {
+	fail(linux({"systemd": "first process", "clamd": "Run by a user"})) == {"clamd", "antivirus"}
+	pass(linux({"systemd": "first process", "clamd": "Run by a user", "wdavdaemon": "On"}))
+}
+
 test_fail_off if {
 	every state in ["Off", "Snoozed", "Expired"] {
 		fail(windows([product("Other Antivirus", state, "0")], "Good", "")) == {"Other Antivirus"}
