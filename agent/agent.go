@@ -156,7 +156,7 @@ func Audit(ctx context.Context, o Options) (*Result, error) {
 		res.warn(keep.folder.RaisePolicyFloor(uint64(policy.Version)))
 	}
 
-	judge := compile(ctx, policy, host)
+	judge := compile(policy, host)
 	defer src.close()
 	if err := src.open(ctx, o); err != nil {
 		return nil, err
@@ -245,13 +245,13 @@ func openPolicy(o Options, host muster.Host, now time.Time) (*Policy, error) {
 
 // compile starts to compile the policy while the facts are gathered, and returns
 // how to wait for it.
-func compile(ctx context.Context, p *Policy, host muster.Host) func() (*eval.Evaluator, error) {
+func compile(p *Policy, host muster.Host) func() (*eval.Evaluator, error) {
 	var e *eval.Evaluator
 	var err error
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		e, err = eval.New(ctx, p.Bundle, host.Platform, host.Profile)
+		e, err = eval.New(p.Bundle, host.Platform, host.Profile)
 	}()
 	return func() (*eval.Evaluator, error) {
 		<-done

@@ -109,7 +109,7 @@ func TestBaselineOverThisComputer(t *testing.T) {
 func audit(t *testing.T, b *bundle.Bundle, g *facts.Gatherer, host muster.Host, now time.Time) []muster.Finding {
 	t.Helper()
 	ctx := context.Background()
-	e, err := eval.New(ctx, b, host.Platform, host.Profile)
+	e, err := eval.New(b, host.Platform, host.Profile)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,13 +74,13 @@ func BenchmarkBaseline(b *testing.B) {
 		b.Fatal(err)
 	}
 	host := muster.Host{Hostname: recording.Hostname, Profile: recording.Profile, Platform: recording.Platform}
-	e, err := eval.New(ctx, p, host.Platform, host.Profile)
+	e, err := eval.New(p, host.Platform, host.Profile)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Run("Compile", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := eval.New(ctx, p, host.Platform, host.Profile); err != nil {
+			if _, err := eval.New(p, host.Platform, host.Profile); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/rego"
 
 	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/policies/bundle"
 )
 
 // Budgets of Rego. The whole baseline takes a few milliseconds.
@@ -116,7 +116,7 @@ func (s *shard) run(ctx context.Context, input ast.Value, budget time.Duration) 
 		defer close(done)
 		watch(stop, budget, cancel)
 	}()
-	rs, err := s.eval(ctx, input)
+	answer, err := s.eval(ctx, input)
 	if cause := context.Cause(ctx); cause != nil {
 		if errors.Is(err, errLeft) {
 			return nil, fmt.Errorf("%w, and %w", cause, errLeft)
@@ -126,30 +126,26 @@ func (s *shard) run(ctx context.Context, input ast.Value, budget time.Duration) 
 	if err != nil {
 		return nil, err
 	}
-	if len(rs) == 1 && len(rs[0].Expressions) == 1 {
-		if t, ok := rs[0].Expressions[0].Value.(*ast.Term); ok {
-			if o, ok := t.Value.(ast.Object); ok {
-				return o, nil
-			}
-		}
+	if o, ok := answer.Value.(ast.Object); ok {
+		return o, nil
 	}
-	return nil, errors.New("it gave no answer")
+	return nil, bundle.ErrUndefined
 }
 
 // eval waits for the answer, and after ctx is done for a short time only. A panic
 // in a builtin is an error like any other.
-func (s *shard) eval(ctx context.Context, input ast.Value) (rs rego.ResultSet, err error) {
-	answered := make(chan func() (rego.ResultSet, error), 1)
+func (s *shard) eval(ctx context.Context, input ast.Value) (*ast.Term, error) {
+	answered := make(chan func() (*ast.Term, error), 1)
 	go func() {
-		var rs rego.ResultSet
+		var value *ast.Term
 		var err error
 		defer func() {
 			if r := recover(); r != nil {
 				err = fmt.Errorf("it broke down: %v", r)
 			}
-			answered <- func() (rego.ResultSet, error) { return rs, err }
+			answered <- func() (*ast.Term, error) { return value, err }
 		}()
-		rs, err = s.query.Eval(ctx, rego.EvalParsedInput(input))
+		value, err = s.query.Ask(ctx, input, nil)
 	}()
 	select {
 	case answer := <-answered:

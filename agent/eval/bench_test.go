@@ -57,7 +57,7 @@ func BenchmarkNew(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := eval.New(context.Background(), p, muster.Linux, muster.Workstation); err != nil {
+		if _, err := eval.New(p, muster.Linux, muster.Workstation); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -68,7 +68,7 @@ func BenchmarkEval(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	e, err := eval.New(context.Background(), p, muster.Linux, muster.Workstation)
+	e, err := eval.New(p, muster.Linux, muster.Workstation)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package eval
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,7 +11,6 @@ import (
 	"sync"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
@@ -26,7 +24,7 @@ const maxShards = 4
 
 // shard is a part of the controls, compiled into one prepared query.
 type shard struct {
-	query rego.PreparedEvalQuery
+	query *bundle.Query
 	// broken maps the id of a control that cannot be asked to the reason.
 	broken map[string]string
 }
@@ -35,7 +33,7 @@ type shard struct {
 // module that does not compile makes its control unknown; a bundle without any
 // control that can be asked still gives an Evaluator that answers unknown
 // throughout.
-func New(ctx context.Context, b *bundle.Bundle, platform muster.Platform, profile muster.Profile) (*Evaluator, error) {
+func New(b *bundle.Bundle, platform muster.Platform, profile muster.Profile) (*Evaluator, error) {
 	if _, err := muster.ParseProfile(string(profile)); err != nil {
 		return nil, fmt.Errorf("compile policy: %w", err)
 	}
@@ -45,7 +43,7 @@ func New(ctx context.Context, b *bundle.Bundle, platform muster.Platform, profil
 	shards, errs := make([]*shard, len(parts)), make([]error, len(parts))
 	var all sync.WaitGroup
 	for i, part := range parts {
-		all.Go(func() { shards[i], errs[i] = e.compile(ctx, part, store) })
+		all.Go(func() { shards[i], errs[i] = e.compile(part, store) })
 	}
 	all.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -103,7 +101,7 @@ func (e *Evaluator) parts() []part {
 	return parts
 }
 
-func (e *Evaluator) compile(ctx context.Context, p part, store storage.Store) (*shard, error) {
+func (e *Evaluator) compile(p part, store storage.Store) (*shard, error) {
 	modules, failed := parse(p.modules)
 	prune(modules, e.platform, e.profile)
 	s := &shard{}
@@ -121,14 +119,7 @@ func (e *Evaluator) compile(ctx context.Context, p part, store storage.Store) (*
 		}
 	}
 	var err error
-	s.query, err = rego.New(
-		rego.ParsedQuery(ast.MustParseBody("data.muster.engine")),
-		rego.Compiler(compiler),
-		rego.Store(store),
-		rego.StrictBuiltinErrors(true), // an error must not look like an absence
-		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t, nil }),
-	).PrepareForEval(ctx)
-	if err != nil {
+	if s.query, err = bundle.Prepare(compiler, store, "data.muster.engine"); err != nil {
 		return nil, fmt.Errorf("prepare policy: %w", err)
 	}
 	return s, nil

@@ -59,7 +59,7 @@ func mustBundle(tb testing.TB, lists string, controls ...string) *bundle.Bundle 
 
 func mustEval(tb testing.TB, b *bundle.Bundle, facts map[string]muster.FactResult) []muster.Finding {
 	tb.Helper()
-	e, err := eval.New(context.Background(), b, muster.Linux, muster.Workstation)
+	e, err := eval.New(b, muster.Linux, muster.Workstation)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestPartOfAControlIsNotAsked(t *testing.T) {
 
 func TestWhoIsAsked(t *testing.T) {
 	b := mustBundle(t, "{}", header(1, "#   facts: [a, w]\n#   also: [b]\n")+"violations := set()\n", header(2, "#   facts: [c]\n")+"violations := set()\n")
-	e, err := eval.New(context.Background(), b, muster.Linux, muster.Workstation)
+	e, err := eval.New(b, muster.Linux, muster.Workstation)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestWhoIsAsked(t *testing.T) {
 	if _, err := e.Eval(context.Background(), in); err == nil {
 		t.Error("what was compiled for workstations judges another host")
 	}
-	ems, err := eval.New(context.Background(), b, muster.Linux, muster.EMS)
+	ems, err := eval.New(b, muster.Linux, muster.EMS)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestWhoIsAsked(t *testing.T) {
 	if _, err := ems.Eval(context.Background(), in); err == nil {
 		t.Error("a control that is not there can be chosen")
 	}
-	if _, err := eval.New(context.Background(), b, muster.Linux, ""); err == nil {
+	if _, err := eval.New(b, muster.Linux, ""); err == nil {
 		t.Error("no profile is a profile")
 	}
 }
@@ -263,7 +263,7 @@ func TestGreedyControls(t *testing.T) {
 			t.Errorf("%s: %s %s", f[i].Control, f[i].Status, f[i].Reason)
 		}
 	}
-	e, err := eval.New(context.Background(), b, muster.Linux, muster.Workstation)
+	e, err := eval.New(b, muster.Linux, muster.Workstation)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,7 +287,7 @@ func TestNoControlPassesWithoutItsFacts(t *testing.T) {
 			for _, profile := range c.Profiles {
 				kind := string(platform) + string(profile)
 				if kinds[kind] == nil {
-					if kinds[kind], err = eval.New(context.Background(), b, platform, profile); err != nil {
+					if kinds[kind], err = eval.New(b, platform, profile); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -29,7 +29,7 @@ func FuzzEval(f *testing.F) {
 	for _, workstation := range []bool{true, false} {
 		for _, windows := range []bool{true, false} {
 			platform, profile := kind(workstation, windows)
-			if kinds[[2]bool{workstation, windows}], err = eval.New(context.Background(), b, platform, profile); err != nil {
+			if kinds[[2]bool{workstation, windows}], err = eval.New(b, platform, profile); err != nil {
 				f.Fatal(err)
 			}
 		}

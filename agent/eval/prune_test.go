@@ -47,7 +47,7 @@ func TestNothingThatCountsIsLeftOut(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e, err := eval.New(context.Background(), b, muster.Linux, muster.Workstation)
+			e, err := eval.New(b, muster.Linux, muster.Workstation)
 			if err != nil {
 				t.Fatal(err)
 			}

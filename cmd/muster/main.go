@@ -136,7 +136,6 @@ the state itself.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.SetVersionTemplate("muster {{.Version}}\n")
 	root.AddCommand(
 		newAuditCommand(),
 		newExplainCommand(),
@@ -186,7 +185,11 @@ func strict(cmd *cobra.Command) {
 
 // exitStatus ends the help of a command with its exit codes.
 func exitStatus(cmd *cobra.Command, codes string) {
-	cmd.SetHelpTemplate(cmd.HelpTemplate() + "\nEXIT STATUS" + codes + "\n")
+	plain := new(cobra.Command).HelpFunc() // a template would link text/template, and that 3 MB
+	cmd.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		plain(cmd, args)
+		fmt.Fprintf(cmd.OutOrStdout(), "\nEXIT STATUS%s\n", codes)
+	})
 }
 
 // complete offers the words that a flag takes to the shell.
@@ -201,7 +204,7 @@ func newVersionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "muster %s\n", muster.Version)
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "muster version %s\n", muster.Version)
 			return err
 		},
 	}

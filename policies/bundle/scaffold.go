@@ -9,7 +9,6 @@ import (
 	"path"
 	"regexp"
 	"strings"
-	"text/template"
 )
 
 // controlID is the form of an id: MVS-NET-03 is net_03.rego.
@@ -59,15 +58,8 @@ func (s Scaffold) Files(fsys fs.FS) (map[string][]byte, error) {
 		if _, err := fs.Stat(fsys, file); err == nil {
 			return nil, fmt.Errorf("%s is there already", file)
 		}
-		t, err := template.New(file).Parse(source)
-		if err != nil {
-			return nil, err
-		}
-		var text bytes.Buffer
-		if err := t.Execute(&text, map[string]string{"ID": s.ID, "Title": string(title), "Name": name}); err != nil {
-			return nil, err
-		}
-		if files[file], err = Format(file, text.Bytes()); err != nil {
+		text := strings.NewReplacer("{{.ID}}", s.ID, "{{.Title}}", string(title), "{{.Name}}", name).Replace(source)
+		if files[file], err = Format(file, []byte(text)); err != nil {
 			return nil, fmt.Errorf("write %s: %w", file, err)
 		}
 	}
@@ -115,7 +107,7 @@ system(version) := {"facts": {"{{.Name}}": [{"name": "Example OS", "version": ve
 
 test_pass if count({{.Name}}.violations) == 0 with input as system("1.0")
 
-test_fail if {{.Name}}.violations == {{"{{"}}"subject": "Example OS", "found": "no version", "want": "a version"}} with input as system("")
+test_fail if {{.Name}}.violations == {{"subject": "Example OS", "found": "no version", "want": "a version"}} with input as system("")
 
 # The engine answers unknown where the fact is not ok: nothing is claimed here.
 test_unknown_without_the_fact if count({{.Name}}.violations) == 0 with input as {"facts": {}}
