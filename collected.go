@@ -19,6 +19,10 @@ type Enrolled struct {
 	PublicKey []byte
 	Agent     string
 	State     HostState
+	// Node of the tailnet that it enrolled from; "" for none.
+	Node string
+	// Machine as Enrollment has it.
+	Machine string
 }
 
 // Accepted is a verified report, ready to be stored.
@@ -77,7 +81,8 @@ type LogEntry struct {
 	// Actor is who did it: "console", "link", "token", a login.
 	Actor string `json:"actor"`
 	// Action is a stable word: "start", "login", "approve", "publish_policy",
-	// "promote_policy", "pause_policy", "set_ring".
+	// "promote_policy", "pause_policy", "set_ring", "request_audit", "rebind_host",
+	// "flag_clone", "replace_host".
 	Action string `json:"action"`
 	// Object is what it was done to: a host id, a policy revision.
 	Object string `json:"object,omitempty"`

@@ -62,4 +62,8 @@ type Enrollment struct {
 	Agent     string    `cbor:"7,keyasint" json:"agent"`
 	MadeAt    time.Time `cbor:"8,keyasint" json:"made_at"`
 	Demo      bool      `cbor:"9,keyasint,omitempty" json:"demo,omitempty"`
+	// Machine is a digest of what names the hardware, hex; "" where nothing does. A
+	// new key on the same machine is one that was set up again; one key on two
+	// machines is a copy.
+	Machine string `cbor:"10,keyasint,omitempty" json:"machine,omitempty"`
 }

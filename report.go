@@ -90,6 +90,12 @@ type Detail struct {
 	Evidence    map[string]Evidence `cbor:"1,keyasint" json:"evidence"`
 	Signals     []Signal            `cbor:"2,keyasint,omitempty" json:"signals,omitempty"`
 	FailedFacts []FailedFact        `cbor:"3,keyasint,omitempty" json:"failed_facts,omitempty"`
+	// Custody of this host's earlier reports, as the courier brought it back since
+	// the report before.
+	Custody []CustodyEvent `cbor:"4,keyasint,omitempty" json:"custody,omitempty"`
+	// Notices say, a sentence each, what went wrong with this host's earlier
+	// reports: one was damaged on its disk, or an audit could not keep its own.
+	Notices []string `cbor:"5,keyasint,omitempty" json:"notices,omitempty"`
 }
 
 // Evidence is what a control chose to show.

@@ -36,9 +36,33 @@ type HostStanding struct {
 	PolicyDigest   string `json:"policy_digest"`
 	// Stale: silent for longer than its profile may be.
 	Stale bool `json:"stale"`
-	// Conflict: two different reports came with one number; perhaps a cloned host.
-	Conflict bool `json:"conflict,omitempty"`
+	// Conflict: two computers may have this host's key; perhaps a cloned disk.
+	// ConflictReason says what shows it.
+	Conflict       bool  `json:"conflict,omitempty"`
+	ConflictReason Clone `json:"conflict_reason,omitempty"`
+	// Replaces is a host of the same county that had the same machine before it was
+	// set up again; ReplacedBy is the other end. A replaced host is counted nowhere,
+	// unless it reports again.
+	Replaces   HostID `json:"replaces,omitempty"`
+	ReplacedBy HostID `json:"replaced_by,omitempty"`
+	// AuditWanted is when someone last asked for an audit, by the collector's clock;
+	// zero for never.
+	AuditWanted time.Time `json:"audit_wanted,omitzero"`
 }
+
+// Clone is what shows that two computers have one key; "" where nothing does.
+type Clone string
+
+const (
+	// CloneNumber: two different reports came with one number.
+	CloneNumber Clone = "number"
+	// CloneChain: a report does not follow the one that has the number before.
+	CloneChain Clone = "chain"
+	// CloneMachine: the key enrolled from two machines.
+	CloneMachine Clone = "machine"
+	// CloneNode: the key came back from a node of the tailnet that it had left.
+	CloneNode Clone = "node"
+)
 
 // Meets reports whether the host counts as meeting the baseline now.
 func (h HostStanding) Meets() bool {
