@@ -5,6 +5,7 @@
 package durable
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -24,8 +26,15 @@ func WriteFile(path string, data []byte, perm os.FileMode) error {
 	return writeFile(osDisk{}, path, data, perm)
 }
 
-// Remove deletes a file for good. A file that is not there is no error.
-func Remove(path string) error { return remove(osDisk{}, path) }
+// WriteFrom is WriteFile for what r gives until its end, without holding it in
+// memory. An error of r leaves the old file as it was.
+func WriteFrom(path string, r io.Reader, perm os.FileMode) error {
+	return writeFrom(osDisk{}, path, r, perm)
+}
+
+// Remove deletes files for good, up to the first that fails. A file that is not
+// there is no error.
+func Remove(paths ...string) error { return remove(osDisk{}, paths...) }
 
 // Rename moves a file within its folder, over another one where there is one.
 func Rename(from, to string) error { return rename(osDisk{}, from, to) }
@@ -54,15 +63,26 @@ func MkdirAll(path string, perm os.FileMode) error {
 	return nil
 }
 
-// Sweep deletes temporary files that a killed process has left in a folder. Only
-// the folder's one writer may call it, and never beside a WriteFile.
-func Sweep(dir string) error {
+// SyncDir makes the names in a folder durable, whoever has made or changed them:
+// a program that was killed may not have come to it.
+func SyncDir(dir string) error {
+	if err := syncDir(dir); err != nil {
+		return fmt.Errorf("fsync folder %s: %w", dir, err)
+	}
+	return nil
+}
+
+// Sweep deletes temporary files that a killed process has left in a folder, or,
+// where names are given, only those of writes to these files. Only the one
+// writer of the folder, or of these files, may call it, and never beside a
+// WriteFile.
+func Sweep(dir string, names ...string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
 	for _, e := range entries {
-		if e.Type().IsRegular() && IsTemp(e.Name()) {
+		if e.Type().IsRegular() && IsTemp(e.Name()) && (len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(e.Name(), "."+name+".") })) {
 			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
 				return fmt.Errorf("sweep: %w", err)
 			}
@@ -129,12 +149,16 @@ type file interface {
 }
 
 func writeFile(d disk, path string, data []byte, perm os.FileMode) error {
+	return writeFrom(d, path, bytes.NewReader(data), perm)
+}
+
+func writeFrom(d disk, path string, r io.Reader, perm os.FileMode) error {
 	temp := tempName(path)
 	f, err := d.create(temp, perm)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	_, err = f.Write(data)
+	_, err = io.Copy(f, r)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -153,17 +177,25 @@ func writeFile(d disk, path string, data []byte, perm os.FileMode) error {
 	return nil
 }
 
-func remove(d disk, path string) error {
-	if err := d.remove(path); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+func remove(d disk, paths ...string) error {
+	var problems error
+	folders := map[string]bool{}
+	for _, path := range paths {
+		err := d.remove(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			problems = fmt.Errorf("remove %s: %w", path, err)
+			break
 		}
-		return fmt.Errorf("remove %s: %w", path, err)
+		if err == nil {
+			folders[filepath.Dir(path)] = true
+		}
 	}
-	if err := d.syncDir(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("remove %s: fsync its folder: %w", path, err)
+	for folder := range folders {
+		if err := d.syncDir(folder); err != nil {
+			problems = errors.Join(problems, fmt.Errorf("remove files in %s: fsync the folder: %w", folder, err))
+		}
 	}
-	return nil
+	return problems
 }
 
 func rename(d disk, from, to string) error {
@@ -190,8 +222,9 @@ func (osDisk) create(path string, perm os.FileMode) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The umask has had its say at creation; here the caller has the last word.
-	if err := f.Chmod(perm); err != nil {
+	// The umask has had its say at creation; here the caller has the last word. FAT
+	// has no modes and refuses (a file of our own is refused by nothing else).
+	if err := f.Chmod(perm); err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, errors.ErrUnsupported) {
 		return nil, errors.Join(err, f.Close(), os.Remove(path))
 	}
 	return f, nil

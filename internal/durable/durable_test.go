@@ -1,7 +1,6 @@
 package durable
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +9,8 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+
+	"github.com/passmuster/muster/internal/crash"
 )
 
 func TestWriteFile(t *testing.T) {
@@ -40,6 +41,12 @@ func TestSweepLeavesEverythingButLeftovers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := Sweep(dir, "b"); err != nil {
+		t.Fatal(err)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 4 {
+		t.Errorf("of the writes to another file: %v", entries)
+	}
 	if err := Sweep(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -61,122 +68,79 @@ func TestMkdirAll(t *testing.T) {
 	}
 }
 
-// model is a file system that forgets at a power loss what was not fsynced:
-// of folder changes any prefix survives, of unsynced content none, half or all.
+// model is a disk that can fail at a call, and lose its power at any.
 type model struct {
-	names   map[string]*inode
-	settled map[string]*inode
-	pending []func(map[string]*inode)
+	*crash.Disk
+	t       *testing.T
 	calls   int
 	failAt  int // the call that fails, counted from 1; 0 means none
 	failErr error
 }
 
-type inode struct{ content, synced []byte }
-
-func newModel(name, content string) *model {
-	n := &inode{[]byte(content), []byte(content)}
-	return &model{names: map[string]*inode{name: n}, settled: map[string]*inode{name: n}}
+func newModel(t *testing.T, name, content string) *model {
+	m := &model{Disk: crash.NewDisk(), t: t}
+	dir := filepath.Dir(name)
+	m.apply(crash.Event{Op: crash.Mkdir, Path: dir}, crash.Event{Op: crash.Sync, Path: "."},
+		crash.Event{Op: crash.Create, Path: name}, crash.Event{Op: crash.Write, Path: name, Data: []byte(content)},
+		crash.Event{Op: crash.Sync, Path: name}, crash.Event{Op: crash.Sync, Path: dir})
+	return m
 }
 
-func (m *model) call() error {
+func (m *model) apply(events ...crash.Event) {
+	for _, e := range events {
+		if err := m.Apply(e); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+}
+
+// do is one call.
+func (m *model) do(e crash.Event) error {
 	if m.calls++; m.calls == m.failAt {
 		return m.failErr
 	}
+	m.apply(e)
 	return nil
-}
-
-func (m *model) change(f func(map[string]*inode)) {
-	f(m.names)
-	m.pending = append(m.pending, f)
 }
 
 func (m *model) create(path string, _ os.FileMode) (file, error) {
-	if err := m.call(); err != nil {
-		return nil, err
-	}
-	n := &inode{}
-	m.change(func(names map[string]*inode) { names[path] = n })
-	return &modelFile{m, n}, nil
+	return &modelFile{m, path}, m.do(crash.Event{Op: crash.Create, Path: path})
 }
-
 func (m *model) rename(from, to string) error {
-	if err := m.call(); err != nil {
-		return err
-	}
-	n := m.names[from]
-	m.change(func(names map[string]*inode) { delete(names, from); names[to] = n })
-	return nil
+	return m.do(crash.Event{Op: crash.Rename, Path: from, To: to})
 }
-
-func (m *model) remove(path string) error {
-	if err := m.call(); err != nil {
-		return err
-	}
-	if m.names[path] == nil {
-		return fs.ErrNotExist
-	}
-	m.change(func(names map[string]*inode) { delete(names, path) })
-	return nil
-}
-
-func (m *model) syncDir(string) error {
-	if err := m.call(); err != nil {
-		return err
-	}
-	for _, f := range m.pending {
-		f(m.settled)
-	}
-	m.pending = nil
-	return nil
-}
+func (m *model) remove(path string) error { return m.do(crash.Event{Op: crash.Remove, Path: path}) }
+func (m *model) syncDir(dir string) error { return m.do(crash.Event{Op: crash.Sync, Path: dir}) }
 
 type modelFile struct {
-	m *model
-	n *inode
+	m    *model
+	path string
 }
 
 func (f *modelFile) Write(p []byte) (int, error) {
-	if err := f.m.call(); err != nil {
-		f.n.content = append(f.n.content, p[:len(p)/2]...) // a full disk takes a part
-		return len(p) / 2, err
+	if err := f.m.do(crash.Event{Op: crash.Write, Path: f.path, Data: p}); err != nil {
+		p = p[:len(p)/2] // a full disk takes a part
+		f.m.apply(crash.Event{Op: crash.Write, Path: f.path, Data: p})
+		return len(p), err
 	}
-	f.n.content = append(f.n.content, p...)
 	return len(p), nil
 }
 
-func (f *modelFile) Sync() error {
-	if err := f.m.call(); err != nil {
-		return err
-	}
-	f.n.synced = bytes.Clone(f.n.content)
-	return nil
-}
-
-func (f *modelFile) Close() error { return f.m.call() }
+func (f *modelFile) Sync() error  { return f.m.do(crash.Event{Op: crash.Sync, Path: f.path}) }
+func (f *modelFile) Close() error { return f.m.do(crash.Event{Op: crash.Said}) }
 
 // afterPowerLoss gives every content that the file can have; "absent" where it
 // can be gone.
 func (m *model) afterPowerLoss(path string) map[string]bool {
 	possible := map[string]bool{}
-	names := map[string]*inode{}
-	for k, v := range m.settled {
-		names[k] = v
-	}
-	for i := 0; ; i++ {
-		if n := names[path]; n == nil {
-			possible["absent"] = true
-		} else {
-			unsynced := n.content[min(len(n.synced), len(n.content)):]
-			for _, part := range []int{0, len(unsynced) / 2, len(unsynced)} {
-				possible[string(n.synced)+string(unsynced[:part])] = true
-			}
+	for files := range m.AfterPowerLoss {
+		content, ok := files[path]
+		if !ok {
+			content = []byte("absent")
 		}
-		if i == len(m.pending) {
-			return possible
-		}
-		m.pending[i](names)
+		possible[string(content)] = true
 	}
+	return possible
 }
 
 var errStop = errors.New("power lost")
@@ -184,7 +148,7 @@ var errStop = errors.New("power lost")
 func TestPowerLossNeverTears(t *testing.T) {
 	const path = "dir/state"
 	for stop := 1; ; stop++ {
-		m := newModel(path, "the old content")
+		m := newModel(t, path, "the old content")
 		m.failAt, m.failErr = stop, errStop
 		err := writeFile(m, path, []byte("the new content"), 0o600)
 		for content := range m.afterPowerLoss(path) {
@@ -202,7 +166,7 @@ func TestPowerLossNeverTears(t *testing.T) {
 }
 
 func TestPowerLossAfterRemove(t *testing.T) {
-	m := newModel("dir/state", "old")
+	m := newModel(t, "dir/state", "old")
 	if err := remove(m, "dir/state"); err != nil {
 		t.Fatal(err)
 	}
@@ -216,16 +180,17 @@ func TestEveryFailureIsToldAndCleanedUp(t *testing.T) {
 	for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
 		for call := 1; call <= 6; call++ {
 			t.Run(fmt.Sprintf("%v at call %d", cause, call), func(t *testing.T) {
-				m := newModel(path, "old")
+				m := newModel(t, path, "old")
 				m.failAt, m.failErr = call, cause
 				err := writeFile(m, path, []byte("new"), 0o600)
 				if !errors.Is(err, cause) {
 					t.Fatalf("said %v", err)
 				}
-				if len(m.names) != 1 || m.names[path] == nil {
-					t.Errorf("files left: %v", m.names)
+				files := m.Files()
+				if len(files) != 2 { // with the folder
+					t.Errorf("files left: %v", files)
 				}
-				if got := string(m.names[path].content); call < 6 && got != "old" {
+				if got := string(files[path]); call < 6 && got != "old" {
 					t.Errorf("the file is %q", got)
 				}
 			})
