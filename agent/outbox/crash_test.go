@@ -47,13 +47,14 @@ func (d *faultyDisk) WriteFile(path string, data []byte, perm os.FileMode) error
 func (d *faultyDisk) Rename(from, to string) error {
 	return d.do(func() error { return os.Rename(from, to) })
 }
-func (d *faultyDisk) Remove(path string) error {
-	return d.do(func() error {
-		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+func (d *faultyDisk) Remove(paths ...string) error {
+	for _, path := range paths {
+		err := d.do(func() error { return os.Remove(path) })
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // Whichever write fails, before or after its effect, once or for good: every

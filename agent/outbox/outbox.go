@@ -16,11 +16,13 @@
 package outbox
 
 import (
+	"crypto/cipher"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/internal/durable"
@@ -41,6 +43,10 @@ const (
 type Options struct {
 	// MaxBytes bounds the files of waiting reports; 0 means DefaultMaxBytes.
 	MaxBytes int64
+	// Seal encrypts the reports, with a nonce of its own making (see
+	// cipher.NewGCMWithRandomNonce); nil leaves them in the open. It is for media
+	// that can be lost.
+	Seal cipher.AEAD
 }
 
 // Outbox is an open queue. It has one writer: hold the state folder's lock, and
@@ -51,6 +57,10 @@ type Outbox struct {
 	disk     disk
 	chain    chain
 	host     muster.HostID
+	// damaged are the reports that were found damaged since Open, and chainDamaged
+	// says that of chain.json.
+	damaged      []uint64
+	chainDamaged bool
 }
 
 // chain is what the waiting files alone cannot tell.
@@ -65,7 +75,7 @@ type chain struct {
 type disk interface {
 	WriteFile(path string, data []byte, perm os.FileMode) error
 	Rename(from, to string) error
-	Remove(path string) error
+	Remove(paths ...string) error
 }
 
 type durableDisk struct{}
@@ -74,7 +84,7 @@ func (durableDisk) WriteFile(path string, data []byte, perm os.FileMode) error {
 	return durable.WriteFile(path, data, perm)
 }
 func (durableDisk) Rename(from, to string) error { return durable.Rename(from, to) }
-func (durableDisk) Remove(path string) error     { return durable.Remove(path) }
+func (durableDisk) Remove(paths ...string) error { return durable.Remove(paths...) }
 
 // Open opens the outbox in an existing folder for its one writer and puts right
 // what a killed writer has left.
@@ -87,7 +97,7 @@ func open(dir string, o Options, d disk) (*Outbox, error) {
 	if err := durable.Sweep(dir); err != nil {
 		return nil, fmt.Errorf("open the outbox: %w", err)
 	}
-	box := &Outbox{Reader: Reader{dir}, maxBytes: o.MaxBytes, disk: d}
+	box := &Outbox{Reader: Reader{dir: dir, seal: o.Seal}, maxBytes: o.MaxBytes, disk: d}
 	if err := box.recover(); err != nil {
 		return nil, fmt.Errorf("open the outbox: %w", err)
 	}
@@ -97,12 +107,13 @@ func open(dir string, o Options, d disk) (*Outbox, error) {
 // recover finds the chain: from chain.json, from the last receipted report and
 // from the newest waiting one, whichever has the highest number.
 func (o *Outbox) recover() error {
-	o.chain = chain{Next: 1}
-	if err := o.readChain(); err != nil {
+	known, err := o.readChain()
+	if err != nil {
 		return err
 	}
+	var receipted uint64
 	if base, _, err := o.open(baseName); err == nil {
-		o.host = base.Host
+		o.host, receipted = base.Host, base.Seq
 		if base.Seq >= o.chain.Next {
 			o.chain.Next, o.chain.Prev = base.Seq+1, base.Digest
 		}
@@ -123,43 +134,63 @@ func (o *Outbox) recover() error {
 		}
 	}
 	if len(s.reports) == 0 {
+		o.presumeDropped(known, receipted, s)
 		return nil
 	}
 	newest := s.reports[len(s.reports)-1]
 	e, _, err := o.open(reportName(newest))
+	damaged := errors.Is(err, ErrCorrupt)
 	switch {
-	case errors.Is(err, ErrCorrupt):
-		return o.setAside(newest)
-	case err != nil:
+	case err != nil && !damaged:
 		return err
+	case !damaged:
+		o.host = e.Host
 	}
-	o.host = e.Host
 	if newest >= o.chain.Next {
-		o.chain.Next, o.chain.Prev = newest+1, e.Digest
+		o.chain.Next, o.chain.Prev = newest+1, e.Digest // zero where it is damaged
+	}
+	o.presumeDropped(known, receipted, s)
+	if damaged {
+		return o.setAside(newest)
 	}
 	return nil
+}
+
+// presumeDropped: without chain.json, what neither waits nor came before the
+// newest receipt counts as dropped. A gap too many does no harm.
+func (o *Outbox) presumeDropped(known bool, receipted uint64, s scan) {
+	if known || o.chain.Next == receipted+1 {
+		return
+	}
+	missing := ranges{{From: receipted + 1, To: o.chain.Next - 1}}
+	for _, seq := range s.reports {
+		missing = missing.without(seq, seq)
+	}
+	o.chain.Dropped = missing
 }
 
 // Host is whose reports these were when the outbox was opened; "" where the
 // files do not say.
 func (o *Outbox) Host() muster.HostID { return o.host }
 
-func (o *Outbox) readChain() error {
+func (o *Outbox) readChain() (known bool, err error) {
+	o.chain = chain{Next: 1}
 	b, err := durable.ReadForeign(o.path(chainName), maxFileSize)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return false, nil
 	}
 	if err == nil {
 		var c chain
 		if json.Unmarshal(b, &c) == nil && c.Next > 0 {
 			o.chain = c
-			return nil
+			return true, nil
 		}
 	}
 	if err != nil && !errors.Is(err, durable.ErrForeign) {
-		return err
+		return false, err
 	}
-	return o.disk.Rename(o.path(chainName), o.path(chainName+corruptExt))
+	o.chainDamaged = true
+	return false, o.disk.Rename(o.path(chainName), o.path(chainName+corruptExt))
 }
 
 func (o *Outbox) writeChain(c chain) error {
@@ -193,7 +224,7 @@ func (o *Outbox) Append(build Build) (seq uint64, err error) {
 		return 0, fmt.Errorf("keep report %d: %w", seq, err)
 	}
 	e := entry{Host: muster.HostID(host), Seq: seq, Digest: wire.EnvelopeDigest(envelope), Change: change, Gap: gap}
-	file, err := encodeFile(e, envelope)
+	file, err := encodeFile(e, envelope, o.seal)
 	if err != nil {
 		return 0, fmt.Errorf("keep report %d: %w", seq, err)
 	}
@@ -249,11 +280,20 @@ func (o *Outbox) Acknowledge(r muster.Receipt) error {
 }
 
 // acknowledgeLost: a report that was set aside or thinned had left before, so
-// nothing is lost.
+// nothing is lost. One that this outbox never knew fell to a power loss, or to
+// a backup that was played back: its number is taken all the same.
 func (o *Outbox) acknowledgeLost(r muster.Receipt) error {
-	err := o.disk.Remove(o.path(reportName(r.Seq) + corruptExt))
-	if err == nil && o.chain.Dropped.has(r.Seq) {
-		err = o.declared(muster.SeqRange{From: r.Seq, To: r.Seq})
+	c := o.chain
+	if r.Seq >= c.Next {
+		c.Next, c.Prev = r.Seq+1, r.Digest
+	}
+	c.Dropped = c.Dropped.without(r.Seq, r.Seq)
+	var err error
+	if c.Next != o.chain.Next || o.chain.Dropped.has(r.Seq) {
+		err = o.writeChain(c)
+	}
+	if err == nil {
+		err = o.disk.Remove(o.path(reportName(r.Seq) + corruptExt))
 	}
 	if err != nil {
 		return fmt.Errorf("take the receipt for report %d: %w", r.Seq, err)
@@ -273,24 +313,59 @@ func (o *Outbox) declared(gap ...muster.SeqRange) error {
 	return o.writeChain(c)
 }
 
-// Verify reads every waiting report and sets the damaged ones aside; it
-// returns their numbers.
+// Verify checks the digest of every waiting report and sets the damaged ones
+// aside; it returns their numbers. What it cannot do with one report keeps it from
+// no other.
 func (o *Outbox) Verify() (damaged []uint64, err error) {
 	seqs, err := o.List()
 	if err != nil {
 		return nil, err
 	}
+	var problems []error
 	for _, seq := range seqs {
-		_, err := o.Read(seq)
+		b, err := o.read(reportName(seq))
+		if err == nil {
+			_, err = checkFile(b)
+		}
 		if errors.Is(err, ErrCorrupt) {
 			err = o.setAside(seq)
 			damaged = append(damaged, seq)
 		}
-		if err != nil {
-			return damaged, err
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			problems = append(problems, err)
 		}
 	}
-	return damaged, nil
+	if more := len(problems) - maxProblems; more > 0 {
+		problems = append(problems[:maxProblems], fmt.Errorf("%d more problems with the outbox", more))
+	}
+	return damaged, errors.Join(problems...)
+}
+
+// Problems says, one sentence each, what was found damaged and no receipted
+// report has told yet: it belongs into the next report.
+func (o *Outbox) Problems() ([]string, error) {
+	s, err := o.scan()
+	if err != nil {
+		return nil, err
+	}
+	var problems []string
+	if o.chainDamaged {
+		problems = append(problems, chainName+" of the outbox was damaged; reports that were dropped before may be missing without a word")
+	}
+	damaged := slices.Clone(o.damaged)
+	for _, seq := range s.corrupt {
+		if o.chain.Dropped.has(seq) {
+			damaged = append(damaged, seq)
+		}
+	}
+	slices.Sort(damaged)
+	for _, seq := range slices.Compact(damaged) {
+		problems = append(problems, fmt.Sprintf("report %d was damaged on the disk of this computer", seq))
+	}
+	if more := len(problems) - maxProblems; more > 0 {
+		problems = append(problems[:maxProblems], fmt.Sprintf("%d more files of the outbox are damaged", more))
+	}
+	return problems, nil
 }
 
 // Dropped counts the reports whose loss no receipted report has declared yet.
@@ -299,6 +374,7 @@ func (o *Outbox) Dropped() uint64 { return o.chain.Dropped.count() }
 // setAside keeps a damaged file for someone to look at, and declares its number
 // as a gap.
 func (o *Outbox) setAside(seq uint64) error {
+	o.damaged = append(o.damaged, seq)
 	c := o.chain
 	if seq >= c.Next {
 		c.Next, c.Prev = seq+1, muster.Digest{}

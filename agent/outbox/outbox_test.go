@@ -494,7 +494,7 @@ func FuzzDecodeFile(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	file, err := encodeFile(entry{Host: h.id, Seq: 1, Change: change}, envelope)
+	file, err := encodeFile(entry{Host: h.id, Seq: 1, Change: change}, envelope, nil)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -504,18 +504,18 @@ func FuzzDecodeFile(f *testing.F) {
 		if len(b) > 0 {
 			b[uint(at)%uint(len(b))] ^= flip
 		}
-		e, envelope, err := decodeFile(b)
+		e, envelope, err := decodeFile(b, nil)
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) {
 				t.Fatal(err)
 			}
 			return
 		}
-		again, err := encodeFile(e, envelope)
+		again, err := encodeFile(e, envelope, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		e2, envelope2, err := decodeFile(again)
+		e2, envelope2, err := decodeFile(again, nil)
 		if err != nil || !reflect.DeepEqual(e2.Digest, e.Digest) || string(envelope2) != string(envelope) {
 			t.Fatalf("%v", err)
 		}

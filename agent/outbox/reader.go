@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"bytes"
+	"crypto/cipher"
 	"errors"
 	"fmt"
 	"io"
@@ -14,15 +15,21 @@ import (
 )
 
 // Reader looks into an outbox and never writes. It may run beside the writer: a
-// report that was listed can be gone when it is read, with fs.ErrNotExist.
-type Reader struct{ dir string }
+// report that was listed can be gone when it is read, with fs.ErrNotExist. Call
+// it from one goroutine.
+type Reader struct {
+	dir  string
+	seal cipher.AEAD
+	// settled: no power loss takes the names of files up to this number back.
+	settled uint64
+}
 
 // OpenReader opens the outbox in the folder for reading.
 func OpenReader(dir string) (*Reader, error) {
 	if _, err := os.ReadDir(dir); err != nil {
 		return nil, fmt.Errorf("open the outbox: %w", err)
 	}
-	return &Reader{dir}, nil
+	return &Reader{dir: dir}, nil
 }
 
 // List gives the numbers of the waiting reports, in order.
@@ -32,10 +39,26 @@ func (r *Reader) List() ([]uint64, error) {
 }
 
 // Read gives the signed envelope of a report. Its error wraps fs.ErrNotExist
-// where the report is gone, ErrCorrupt where its file is damaged.
+// where the report is gone, ErrCorrupt where its file is damaged, ErrSealed where it lacks the key. The report
+// may leave this computer: it survives a power loss, so its number is never
+// given again, even if its writer was killed before it came to that.
 func (r *Reader) Read(seq uint64) ([]byte, error) {
 	_, envelope, err := r.open(reportName(seq))
-	return envelope, err
+	if err != nil || seq <= r.settled {
+		return envelope, err
+	}
+	list, err := r.List()
+	if err != nil {
+		return nil, err
+	}
+	if err := durable.SyncDir(r.dir); err != nil {
+		return nil, fmt.Errorf("outbox: %s: %w", reportName(seq), err)
+	}
+	r.settled = seq
+	if len(list) > 0 {
+		r.settled = max(seq, list[len(list)-1])
+	}
+	return envelope, nil
 }
 
 // Base gives the newest envelope that the collector has receipted, or nil where
@@ -106,15 +129,23 @@ func (r *Reader) scan() (scan, error) {
 
 func (r *Reader) path(name string) string { return filepath.Join(r.dir, name) }
 
-func (r *Reader) open(name string) (entry, []byte, error) {
+func (r *Reader) read(name string) ([]byte, error) {
 	b, err := durable.ReadForeign(r.path(name), maxFileSize)
 	if errors.Is(err, durable.ErrForeign) {
 		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	if err != nil {
-		return entry{}, nil, fmt.Errorf("outbox: %w", err)
+		return nil, fmt.Errorf("outbox: %w", err)
 	}
-	e, envelope, err := decodeFile(b)
+	return b, nil
+}
+
+func (r *Reader) open(name string) (entry, []byte, error) {
+	b, err := r.read(name)
+	if err != nil {
+		return entry{}, nil, err
+	}
+	e, envelope, err := decodeFile(b, r.seal)
 	if err == nil && name != baseName && reportName(e.Seq) != name {
 		err = fmt.Errorf("%w: report %d is in it", ErrCorrupt, e.Seq)
 	}

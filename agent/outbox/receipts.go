@@ -74,6 +74,12 @@ func (o *Outbox) applyReceipt(path string, host muster.HostID, keys []*ecdsa.Pub
 	if err != nil {
 		return !errors.Is(err, durable.ErrForeign), err
 	}
+	return o.take(b, host, keys)
+}
+
+// take verifies one receipt and acknowledges its report. keep says that a later
+// try may succeed.
+func (o *Outbox) take(b []byte, host muster.HostID, keys []*ecdsa.PublicKey) (keep bool, err error) {
 	r, err := wire.VerifyReceipt(b, keys)
 	if err != nil {
 		return errors.Is(err, wire.ErrFutureSchema), err

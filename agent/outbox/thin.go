@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 
 	"github.com/passmuster/muster"
@@ -39,19 +40,49 @@ func (o *Outbox) makeRoom(next entry, size int64) error {
 		}
 	}
 	list = append(list, newWaiting(next, size))
-	drop := thin(list, s.bytes+size-o.maxBytes+o.maxBytes/slack)
+	need := s.bytes + size - o.maxBytes + o.maxBytes/slack
+	if need, err = o.dropCorrupt(need); err != nil {
+		return err
+	}
+	drop := thin(list, need)
 	c := o.chain
 	c.Dropped = c.Dropped.with(drop...)
 	// Told before it is done: a kill in between leaves a file that is no gap.
 	if err := o.writeChain(c); err != nil {
 		return err
 	}
-	for _, seq := range drop {
-		if err := o.disk.Remove(o.path(reportName(seq))); err != nil {
-			return err
-		}
+	paths := make([]string, len(drop))
+	for i, seq := range drop {
+		paths[i] = o.path(reportName(seq))
 	}
-	return nil
+	return o.disk.Remove(paths...)
+}
+
+// dropCorrupt removes files that were set aside and that the state knows of, the
+// oldest first, to free need bytes, and gives what is still needed.
+func (o *Outbox) dropCorrupt(need int64) (int64, error) {
+	s, err := o.scan()
+	if err != nil {
+		return need, err
+	}
+	for _, seq := range s.corrupt {
+		if need <= 0 {
+			break
+		}
+		if o.chain.Dropped.has(seq) {
+			continue
+		}
+		path := o.path(reportName(seq) + corruptExt)
+		info, err := os.Lstat(path)
+		if err != nil {
+			return need, fmt.Errorf("make room: %w", err)
+		}
+		if err := o.disk.Remove(path); err != nil {
+			return need, err
+		}
+		need -= info.Size()
+	}
+	return need, nil
 }
 
 type waiting struct {

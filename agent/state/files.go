@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
+	"os"
 	"strconv"
 	"strings"
 
@@ -112,7 +114,14 @@ func (f *Folder) WriteStatus(name string, v any) error {
 	if err != nil {
 		return fmt.Errorf("encode status %s: %w", name, err)
 	}
-	if err := durable.WriteFile(f.StatusFile(name), append(b, '\n'), 0o644); err != nil {
+	path := f.StatusFile(name)
+	// The uplink may create here, too, and a folder stays in the way of every write.
+	if info, err := os.Lstat(path); err == nil && info.IsDir() {
+		if err := os.Rename(path, fmt.Sprintf("%s.%016x.foreign", path, rand.Uint64())); err != nil {
+			return f.explain(err)
+		}
+	}
+	if err := durable.WriteFile(path, append(b, '\n'), 0o644); err != nil {
 		return f.explain(err)
 	}
 	return nil

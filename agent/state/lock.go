@@ -20,10 +20,9 @@ func (f *Folder) Lock() (unlock func() error, err error) {
 		return nil, fmt.Errorf("state folder %s: %w", f.dir, errors.Join(err, file.Close()))
 	}
 	// Nobody but the audit writes to these; the outbox sweeps itself.
-	for _, sub := range []string{"key", "policy"} {
-		if err := durable.Sweep(f.path(sub)); err != nil {
-			return nil, errors.Join(f.explain(err), file.Close())
-		}
+	err = errors.Join(durable.Sweep(f.dir), durable.Sweep(f.path("key")), durable.Sweep(f.path("policy")), durable.Sweep(f.path("status"), "audit.json"))
+	if err != nil {
+		return nil, errors.Join(f.explain(err), file.Close())
 	}
 	return file.Close, nil // the lock goes with the handle
 }

@@ -11,6 +11,9 @@
 //	policy-floor
 //	           the floor once more
 //	status/    what `muster status` prints; each writes its own file
+//	relay/out/ sealed files of other hosts; muster writes, the uplink reads
+//	relay/in/  what the collector returned for them; the uplink writes
+//	uplink/    what the uplink keeps for itself: its place in the tailnet
 //
 // Newer programs read older folders; a folder of a newer program is refused.
 package state
@@ -22,7 +25,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 
@@ -44,22 +46,23 @@ type Options struct {
 	// Portable: the folder lies on removable media, whose file systems know
 	// neither owners nor modes; neither is set or checked.
 	Portable bool
-	// UplinkGroup; "" means the constant of this name.
+	// UplinkGroup is the name or number of the group, and of the user, that the
+	// uplink runs as; "" means the constant of this name.
 	UplinkGroup string
+	// KeyForm of the host key's file; zero means PKCS #8 without a passphrase.
+	KeyForm KeyForm
 }
 
 // Folder is an open state folder.
-type Folder struct{ dir string }
+type Folder struct {
+	dir     string
+	keyForm KeyForm
+}
 
 // DefaultDir is the computer's one state folder, whoever asks: %ProgramData%\Muster
 // or /var/lib/muster. A folder of each user's own would make as many hosts of
 // one computer.
-func DefaultDir() string {
-	if runtime.GOOS == "windows" {
-		return filepath.Join(cmp.Or(os.Getenv("ProgramData"), `C:\ProgramData`), "Muster")
-	}
-	return "/var/lib/muster"
-}
+func DefaultDir() string { return defaultDir() }
 
 // Open makes the folder where it is missing, and checks its version, owners and
 // modes. Only muster calls it.
@@ -68,7 +71,7 @@ func Open(dir string, o Options) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
-	f := &Folder{dir}
+	f := &Folder{dir, o.KeyForm}
 	_, err = os.Lstat(dir)
 	isNew := errors.Is(err, fs.ErrNotExist)
 	if err := durable.MkdirAll(dir, 0o755); err != nil {
@@ -76,7 +79,7 @@ func Open(dir string, o Options) (*Folder, error) {
 	}
 	if isNew && !o.Portable {
 		// Whatever the umask says: the uplink and `muster status` must get in.
-		if err := os.Chmod(dir, 0o755); err != nil {
+		if err := errors.Join(os.Chmod(dir, 0o755), restrict(dir, "")); err != nil {
 			return nil, f.explain(err)
 		}
 	}
@@ -88,50 +91,112 @@ func Open(dir string, o Options) (*Folder, error) {
 	if err := f.checkVersion(); err != nil {
 		return nil, err
 	}
-	if o.UplinkGroup == "" {
-		o.UplinkGroup = UplinkGroup
+	if err := f.makeFolders(o); err != nil {
+		return nil, err
 	}
-	group, err := lookupGroup(o.UplinkGroup)
-	if err != nil {
-		return nil, fmt.Errorf("state folder %s: %w", dir, err)
-	}
-	for _, sub := range []struct {
-		name   string
-		mode   os.FileMode
-		shared os.FileMode // mode where the uplink has a group
-	}{
-		{"key", 0o700, 0o700},
-		{"outbox", 0o750, 0o750 | os.ModeSetgid},
-		{"receipts", 0o750, 0o770 | os.ModeSetgid},
-		{"inbox", 0o750, 0o770 | os.ModeSetgid},
-		{"policy", 0o755, 0o755},
-		{"status", 0o755, 0o775 | os.ModeSetgid | os.ModeSticky},
-	} {
-		path := f.path(sub.name)
-		if err := durable.MkdirAll(path, sub.mode); err != nil {
-			return nil, f.explain(err)
-		}
-		if o.Portable {
-			continue
-		}
-		if err := checkOwner(path, 0); err != nil {
-			return nil, fmt.Errorf("state folder: %w", err)
-		}
-		mode := sub.mode
-		if group != noGroup && sub.shared != sub.mode {
-			mode = sub.shared
-			if err := giveGroup(path, group); err != nil {
-				return nil, f.explain(err)
-			}
-		}
-		if err := os.Chmod(path, mode); err != nil {
-			return nil, f.explain(err)
+	if !o.Portable {
+		if err := f.checkFiles(); err != nil {
+			return nil, err
 		}
 	}
 	if err := f.writeVersion(); err != nil {
 		return nil, f.explain(err)
 	}
 	return f, nil
+}
+
+// subfolder is one part of the folder and who gets at it.
+type subfolder struct {
+	name   string
+	mode   os.FileMode
+	shared os.FileMode // mode where the uplink has a group
+}
+
+var subfolders = []subfolder{
+	{"key", 0o700, 0o700},
+	{"outbox", 0o750, 0o750 | os.ModeSetgid},
+	{"receipts", 0o750, 0o770 | os.ModeSetgid},
+	{"inbox", 0o750, 0o770 | os.ModeSetgid},
+	{"policy", 0o755, 0o755},
+	{"status", 0o755, 0o775 | os.ModeSetgid | os.ModeSticky},
+	{"relay", 0o755, 0o755},
+	{"relay/out", 0o750, 0o750 | os.ModeSetgid},
+	{"relay/in", 0o750, 0o770 | os.ModeSetgid},
+	{uplinkFolder, 0o700, 0o700},
+}
+
+const uplinkFolder = "uplink"
+
+func (f *Folder) makeFolders(o Options) error {
+	name, group := cmp.Or(o.UplinkGroup, UplinkGroup), noGroup
+	if !o.Portable { // a look-up can leave the computer, where directories are on the network
+		var err error
+		if group, err = lookupGroup(name); err != nil {
+			return fmt.Errorf("state folder %s: %w", f.dir, err)
+		}
+	}
+	for _, sub := range subfolders {
+		if o.Portable && (sub.name == uplinkFolder || strings.HasPrefix(sub.name, "relay")) {
+			continue // a stick has no uplink
+		}
+		path := f.path(filepath.FromSlash(sub.name))
+		_, err := os.Lstat(path)
+		isNew := errors.Is(err, fs.ErrNotExist)
+		if err := durable.MkdirAll(path, sub.mode); err != nil {
+			return f.explain(err)
+		}
+		if isNew && !o.Portable {
+			if err := restrict(path, sub.name); err != nil {
+				return f.explain(err)
+			}
+		}
+		switch {
+		case o.Portable:
+			continue
+		case sub.name == uplinkFolder && group != noGroup:
+			if err := giveUser(path, name); err != nil {
+				return f.explain(err)
+			}
+			continue
+		}
+		if err := checkOwner(path, 0); err != nil {
+			return fmt.Errorf("state folder: %w", err)
+		}
+		mode := sub.mode
+		if group != noGroup && sub.shared != sub.mode {
+			mode = sub.shared
+			if err := giveGroup(path, group); err != nil {
+				return f.explain(err)
+			}
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			return f.explain(err)
+		}
+	}
+	return nil
+}
+
+// checkFiles looks at the files that an audit trusts; those that are not there yet
+// are no error.
+func (f *Folder) checkFiles() error {
+	for _, file := range []struct {
+		name      string
+		forbidden os.FileMode
+	}{
+		{"key/host.pem", 0o077},
+		{"key/host.id", 0o022},
+		{"lock", 0o022},
+		{"policy/bundle.tar.gz", 0o022},
+		{"policy/floor", 0o022},
+		{"policy-floor", 0o022},
+		{"VERSION", 0o022},
+	} {
+		err := checkFile(f.path(filepath.FromSlash(file.name)), file.forbidden)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("state folder: %w", err)
+		}
+	}
+	return nil
 }
 
 // OpenReader opens a folder that muster has made, for the uplink and for
@@ -141,7 +206,7 @@ func OpenReader(dir string) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
-	f := &Folder{dir}
+	f := &Folder{dir: dir}
 	if _, err := os.Stat(f.path("VERSION")); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("state folder %s: there is none yet: run muster audit first, or give its place with --state", dir)
@@ -162,6 +227,14 @@ func (f *Folder) Dir() string { return f.dir }
 func (f *Folder) OutboxDir() string   { return f.path("outbox") }
 func (f *Folder) ReceiptsDir() string { return f.path("receipts") }
 func (f *Folder) InboxDir() string    { return f.path("inbox") }
+
+// RelayOutDir holds sealed files of other hosts for the uplink to carry, and
+// RelayInDir what the collector returned for them.
+func (f *Folder) RelayOutDir() string { return f.path("relay", "out") }
+func (f *Folder) RelayInDir() string  { return f.path("relay", "in") }
+
+// UplinkDir is the uplink's own: nobody else needs what is there.
+func (f *Folder) UplinkDir() string { return f.path(uplinkFolder) }
 
 // EnrollmentFile holds the host's signed statement about itself, written by
 // muster for the uplink to carry.
@@ -188,10 +261,22 @@ func (f *Folder) checkVersion() error {
 	return nil
 }
 
+// writeVersion comes last: with it the folders are there for good, also those
+// that a program made which was killed before they were durable.
 func (f *Folder) writeVersion() error {
+	// A portable folder has no relay.
+	if err := durable.SyncDir(f.path("relay")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := durable.SyncDir(f.dir); err != nil {
+		return err
+	}
 	path := f.path("VERSION")
 	if _, err := os.Stat(path); err == nil {
 		return nil
+	}
+	if err := durable.SyncDir(filepath.Dir(f.dir)); err != nil {
+		return err
 	}
 	return durable.WriteFile(path, fmt.Appendf(nil, "%d\n", Version), 0o644)
 }

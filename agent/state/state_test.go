@@ -54,6 +54,30 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+// A folder as the first release made it: what is missing is made, the rest stays.
+func TestOlderFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "s")
+	f := mustOpen(t, dir)
+	key, err := f.HostKey()
+	if err == nil {
+		err = errors.Join(f.SavePolicy([]byte("kept"), 3), os.RemoveAll(f.path("relay")), os.Remove(f.UplinkDir()))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f = mustOpen(t, dir)
+	again, err := f.HostKey()
+	policy, err2 := f.Policy()
+	if err != nil || err2 != nil || !again.Equal(key) || string(policy) != "kept" {
+		t.Errorf("%v, %v, %q", err, err2, policy)
+	}
+	for _, path := range []string{f.RelayOutDir(), f.RelayInDir(), f.UplinkDir()} {
+		if info, err := os.Stat(path); err != nil || !info.IsDir() {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 func TestHostKeyIsNeverReplaced(t *testing.T) {
 	f := mustOpen(t, filepath.Join(t.TempDir(), "s"))
 	first, err := f.HostKey()

@@ -140,3 +140,53 @@ func TestUplinkGroup(t *testing.T) {
 		}
 	}
 }
+
+func TestFilesThatOthersReachAreRefused(t *testing.T) {
+	f := mustOpen(t, filepath.Join(t.TempDir(), "s"))
+	if _, err := f.HostKey(); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := f.Lock()
+	if err = errors.Join(err, unlock(), f.SavePolicy([]byte("x"), 1)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		file string
+		mode os.FileMode
+		says string
+	}{
+		{"key/host.pem", 0o640, "ask your state whether to enroll as a new host"},
+		{"key/host.pem", 0o604, "run chmod 600"},
+		{"key/host.id", 0o620, "chmod go-w"},
+		{"lock", 0o602, "chmod go-w"},
+		{"policy/bundle.tar.gz", 0o666, "chmod go-w"},
+		{"policy/floor", 0o664, "chmod go-w"},
+		{"policy-floor", 0o664, "chmod go-w"},
+		{"VERSION", 0o666, "chmod go-w"},
+	} {
+		path := f.path(filepath.FromSlash(c.file))
+		info, err := os.Stat(path)
+		if err == nil {
+			err = os.Chmod(path, c.mode)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(f.Dir(), Options{}); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s with mode %v: %v", c.file, c.mode, err)
+		}
+		if err := os.Chmod(path, info.Mode()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustOpen(t, f.Dir())
+	if os.Geteuid() == 0 {
+		path := f.path("key", "host.pem")
+		if err := os.Chown(path, 61234, -1); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(f.Dir(), Options{}); err == nil || !strings.Contains(err.Error(), "belongs to user 61234") {
+			t.Errorf("key of another user: %v", err)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"golang.org/x/sys/windows"
@@ -12,20 +13,37 @@ import (
 
 const noGroup = -1
 
-// On Windows the installer sets the access lists of the folder and files inherit
-// them; modes say nothing there.
+// defaultDir asks Windows, not the environment, which whoever starts us can change.
+func defaultDir() string {
+	dir, err := windows.KnownFolderPath(windows.FOLDERID_ProgramData, 0)
+	if err != nil {
+		dir = `C:\ProgramData`
+	}
+	return filepath.Join(dir, "Muster")
+}
 
 func lookupGroup(string) (int, error) { return noGroup, nil }
 
+// checkOwner refuses a folder that others may write to; modes say nothing here.
 func checkOwner(path string, _ os.FileMode) error {
 	info, err := os.Lstat(path)
-	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("%s is not a folder", path)
+	if err != nil {
+		return err
 	}
-	return err
+	if !info.IsDir() {
+		return fmt.Errorf("%s is not a folder", path)
+	}
+	return checkRights(path, false)
+}
+
+// checkFile refuses a file that others may change, or read where nobody else may.
+func checkFile(path string, forbidden os.FileMode) error {
+	return checkRights(path, forbidden&0o044 != 0)
 }
 
 func giveGroup(string, int) error { return nil }
+
+func giveUser(string, string) error { return nil }
 
 func lockFile(f *os.File) error {
 	err := windows.LockFileEx(windows.Handle(f.Fd()),
