@@ -1,13 +1,15 @@
 // Package collector is what runs at the state: it wires ingest, store and web
 // into one server.
 //
-// The host API and the dashboard share one address on this computer. Its state
-// is one folder: muster.db (with -wal and -shm beside it) and keys/. The folder
-// may be copied while nothing runs; keys/ must stay secret and must not be
-// lost, because hosts trust the receipt key in it.
+// The host API and the dashboard share one address on this computer, and one in
+// the tailnet where there is one. Its state is one folder: muster.db (with -wal
+// and -shm beside it), keys/ and tailnet/. The folder may be copied while nothing
+// runs; keys/ must stay secret and must not be lost, because hosts trust the
+// receipt key in it.
 package collector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,9 +37,16 @@ const (
 )
 
 const (
-	maxConnections = 1024
-	headerTimeout  = 10 * time.Second
-	idleTimeout    = 2 * time.Minute
+	// maxConnections are open at once on each way in; an idle one costs some 20 KiB,
+	// and ends soon, because hosts are in contact for a moment every few minutes.
+	maxConnections = 4096
+	// maxPerAddress of them are one node's: an uplink has one, a browser some six.
+	maxPerAddress = 32
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 15 * time.Second
+	// patience lets a whole state reconnect at once: what waits is bounded by
+	// maxConnections, and waiting a little is sooner than to be asked again later.
+	patience = 30 * time.Second
 	// stopTimeout bounds how long requests may take to end when the collector stops.
 	stopTimeout = 15 * time.Second
 	// reloadEvery is how soon a policy that another process published shows here.
@@ -55,6 +64,9 @@ type Options struct {
 	// Listen is the address of Run; "" means DefaultListen. It must be this
 	// computer: the host API listens on a tailnet or on loopback only.
 	Listen string
+	// Tailnet is the way in for the counties' hosts, on port 80, and for people
+	// whom the tailnet's grants give a role; nil for none. Whoever made it closes it.
+	Tailnet Tailnet
 	// Demo marks every host that enrolls as invented.
 	Demo bool
 	// ReadTimeout bounds how long a request may take to arrive; 0 means DefaultReadTimeout.
@@ -74,6 +86,8 @@ type Collector struct {
 	doors *doors
 	// offered tells the running host API that releases or rings changed.
 	offered func()
+	// couriers is the running host API.
+	couriers couriers
 }
 
 // Open opens the state folder and makes its keys where there are none. Several
@@ -127,20 +141,99 @@ func (c *Collector) Run(ctx context.Context, ready func(link string)) error {
 	}
 	in, err := ingest.New(ingest.Options{
 		Store: c.store, Key: c.keys.receipt, State: c.State, Demo: c.Demo,
-		Approve:  ingest.LoopbackToken(c.keys.hostToken),
+		Identify: c.identify(),
+		Unseal:   c.keys.age, Name: c.Name, Patience: patience,
 		Severity: func(control string) muster.Severity { return c.view.Load().severity(control) },
 		Now:      c.Now, Logger: c.Logger,
 	})
 	if err != nil {
 		return err
 	}
-	c.offered = in.Forget
+	c.couriers = in
+	c.offered = func() {
+		in.Forget()
+		if err := c.reload(context.WithoutCancel(ctx)); err != nil {
+			c.Logger.Error("policy not read", "error", err)
+		}
+	}
+	ways, err := c.listen()
+	if err != nil {
+		return err
+	}
+	if err := c.log(ctx, "console", "start", muster.Version); err != nil {
+		for _, l := range ways {
+			err = errors.Join(err, l.Close())
+		}
+		return err
+	}
+
+	// Three parts, stopped in the order listeners, ingest, reload.
+	committing, stopIngest := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopIngest()
+	ended := make(chan error, 1+len(ways))
+	go func() { ended <- in.Run(committing) }()
+	handler := c.handler(in)
+	var servers []*http.Server
+	for i, l := range ways {
+		each := 0
+		if i > 0 {
+			each = maxPerAddress
+		}
+		bounded := newLimit(l, maxConnections, each)
+		server := c.server(bounded.handler(handler), i > 0)
+		servers = append(servers, server)
+		go func() { ended <- server.Serve(bounded) }()
+	}
+	address := ways[0].Addr().String()
+	c.Logger.Info("collector started", "address", address, "tailnet", len(ways) > 1, "version", muster.Version)
+	if ready != nil {
+		ready("http://" + address + "/login?token=" + c.doors.link())
+	}
+	err = c.watch(ctx, ended)
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	for _, server := range servers {
+		down := server.Shutdown(bounded)
+		if errors.Is(down, context.DeadlineExceeded) {
+			c.Logger.Warn("requests cut off that did not end in time", "seconds", stopTimeout.Seconds())
+			down = server.Close()
+		}
+		err = errors.Join(err, down)
+	}
+	stopIngest()
+	for range cap(ended) {
+		if e := <-ended; !errors.Is(e, http.ErrServerClosed) {
+			err = errors.Join(err, e)
+		}
+	}
+	c.Logger.Info("collector stopped")
+	return err
+}
+
+// listen opens this computer's way in, and the tailnet's second.
+func (c *Collector) listen() ([]net.Listener, error) {
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", c.Listen, err)
+		return nil, fmt.Errorf("listen on %s: %w", c.Listen, err)
 	}
-	server := &http.Server{
-		Handler:           c.handler(in),
+	if c.Tailnet == nil {
+		return []net.Listener{l}, nil
+	}
+	far, err := c.Tailnet.Listen("tcp", ":80")
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return []net.Listener{l, far}, nil
+}
+
+func (c *Collector) server(handler http.Handler, tailnet bool) *http.Server {
+	base := context.Background()
+	if tailnet {
+		base = context.WithValue(base, viaTailnet, true)
+	}
+	return &http.Server{
+		Handler:           handler,
+		BaseContext:       func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout: min(headerTimeout, c.ReadTimeout),
 		ReadTimeout:       c.ReadTimeout,
 		WriteTimeout:      2 * c.ReadTimeout,
@@ -148,36 +241,6 @@ func (c *Collector) Run(ctx context.Context, ready func(link string)) error {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
 	}
-	if err := c.log(ctx, "console", "start", muster.Version); err != nil {
-		return errors.Join(err, l.Close())
-	}
-
-	// Three parts, stopped in the order listener, ingest, reload.
-	committing, stopIngest := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopIngest()
-	ended := make(chan error, 2)
-	go func() { ended <- in.Run(committing) }()
-	go func() { ended <- server.Serve(newLimit(l, maxConnections)) }()
-	c.Logger.Info("collector started", "address", l.Addr().String(), "version", muster.Version)
-	if ready != nil {
-		ready("http://" + l.Addr().String() + "/login?token=" + c.doors.link())
-	}
-	err = c.watch(ctx, ended)
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
-	down := server.Shutdown(bounded)
-	if errors.Is(down, context.DeadlineExceeded) {
-		c.Logger.Warn("requests cut off that did not end in time", "seconds", stopTimeout.Seconds())
-		down = server.Close()
-	}
-	stopIngest()
-	for range 2 {
-		if e := <-ended; !errors.Is(e, http.ErrServerClosed) {
-			err = errors.Join(err, e)
-		}
-	}
-	c.Logger.Info("collector stopped")
-	return errors.Join(err, down)
 }
 
 // watch takes up new policies until ctx ends or one of the parts does.
@@ -201,22 +264,6 @@ func (c *Collector) watch(ctx context.Context, ended chan error) error {
 
 func (c *Collector) log(ctx context.Context, actor, action, object string) error {
 	return c.store.Log(ctx, muster.LogEntry{At: c.Now(), Actor: actor, Action: action, Object: object})
-}
-
-// Pending are the hosts that wait for approval, the longest waiting first.
-func (c *Collector) Pending(ctx context.Context) ([]muster.HostStanding, error) {
-	return c.store.Pending(ctx)
-}
-
-// Hosts that are active, by id, after the one named, at most limit.
-func (c *Collector) Hosts(ctx context.Context, after muster.HostID, limit int) ([]muster.HostStanding, error) {
-	return c.store.Hosts(ctx, after, limit)
-}
-
-// Approve makes a pending host active. A host that never enrolled is an error
-// that is fs.ErrNotExist.
-func (c *Collector) Approve(ctx context.Context, id muster.HostID) error {
-	return c.store.Approve(ctx, id, "console", c.Now())
 }
 
 // view is what depends on the policy in force.
@@ -256,16 +303,19 @@ func (c *Collector) reload(ctx context.Context) error {
 	return nil
 }
 
-// limit accepts at most so many connections at once; the next ones wait.
+// limit accepts at most so many connections at once; the next ones wait. What one
+// address has too many of is closed.
 type limit struct {
 	net.Listener
 	free   chan struct{}
+	crowd  *ingest.Crowd
 	closed chan struct{}
 	once   sync.Once
 }
 
-func newLimit(l net.Listener, n int) *limit {
-	return &limit{Listener: l, free: make(chan struct{}, n), closed: make(chan struct{})}
+// newLimit lets in n at once, each of them of one address; 0 means as many as of all.
+func newLimit(l net.Listener, n, each int) *limit {
+	return &limit{Listener: l, free: make(chan struct{}, n), crowd: ingest.NewCrowd(cmp.Or(each, n)), closed: make(chan struct{})}
 }
 
 func (l *limit) Accept() (net.Conn, error) {
@@ -274,12 +324,29 @@ func (l *limit) Accept() (net.Conn, error) {
 	case <-l.closed:
 		return nil, net.ErrClosed
 	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.free
-		return nil, err
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			<-l.free
+			return nil, err
+		}
+		from, _, _ := net.SplitHostPort(c.RemoteAddr().String())
+		if l.crowd.Enter(from) {
+			return &limited{Conn: c, limit: l, from: from}, nil
+		}
+		c.Close()
 	}
-	return &limited{Conn: c, limit: l}, nil
+}
+
+// handler ends each connection after its answer while more than half of the places
+// are taken: hosts that only stay connected would keep the next ones out.
+func (l *limit) handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(l.free) > cap(l.free)/2 {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Close ends an Accept also where no place is free.
@@ -291,12 +358,14 @@ func (l *limit) Close() error {
 type limited struct {
 	net.Conn
 	limit  *limit
+	from   string
 	closed atomic.Bool
 }
 
 func (c *limited) Close() error {
 	err := c.Conn.Close()
 	if !c.closed.Swap(true) {
+		c.limit.crowd.Leave(c.from)
 		<-c.limit.free
 	}
 	return err

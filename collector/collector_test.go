@@ -230,7 +230,7 @@ func TestDashboardAndAPI(t *testing.T) {
 	if code, _, _ := get(t, http.DefaultClient, r.base+path, ""); code != http.StatusOK {
 		t.Errorf("another link: %d", code)
 	}
-	must(t, r.Approve(t.Context(), pending))
+	must(t, r.Approve(t.Context(), pending, "console"))
 	if code, _, _ := get(t, browser, r.base+"/hosts/"+string(pending), ""); code != http.StatusOK {
 		t.Errorf("an approved host has no page: %d", code)
 	}
@@ -239,7 +239,7 @@ func TestDashboardAndAPI(t *testing.T) {
 // What another site sends through the browser of who sits here goes nowhere.
 func TestCrossSite(t *testing.T) {
 	r := start(t)
-	for _, path := range []string{"/v1/enroll", "/v1/reports", "/api/v1/links"} {
+	for _, path := range []string{"/v1/enroll", "/v1/reports", "/api/v1/links", "/hosts/x/approve", "/hosts/x/audit", "/policies/rings"} {
 		req, err := http.NewRequest(http.MethodPost, r.base+path, strings.NewReader("x"))
 		must(t, err)
 		req.Header.Set("Sec-Fetch-Site", "cross-site")
@@ -285,7 +285,7 @@ func TestKeysAreMadeOnce(t *testing.T) {
 				t.Fatal("two processes have two sets of keys")
 			}
 		}
-		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 3 {
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 4 {
 			t.Errorf("left in the folder: %v %v", entries, err)
 		}
 	}
@@ -384,7 +384,7 @@ func TestSlowLoris(t *testing.T) {
 func TestConnectionLimit(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
-	limited := newLimit(l, 1)
+	limited := newLimit(l, 1, 0)
 	defer limited.Close()
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })}
 	ended := make(chan error, 1)
@@ -403,6 +403,60 @@ func TestConnectionLimit(t *testing.T) {
 	must(t, limited.Close())
 	if err := <-ended; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("it ends with %v", err)
+	}
+}
+
+// One node's connections keep nobody else out, however many it opens.
+func TestOneAddressTakesNotAllPlaces(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	limited := newLimit(l, 4, 2)
+	defer limited.Close()
+	accepted := make(chan net.Conn, 9)
+	go func() {
+		defer close(accepted)
+		for {
+			c, err := limited.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- c
+		}
+	}()
+	dial := func(last byte) net.Conn {
+		t.Helper()
+		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, last)}}
+		c, err := from.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Skipf("this computer has one loopback address only: %v", err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	for range 6 {
+		dial(2)
+	}
+	dial(3)
+	var from []string
+	var held []net.Conn
+	for range 3 {
+		c := <-accepted
+		held = append(held, c)
+		from = append(from, strings.Split(c.RemoteAddr().String(), ":")[0])
+	}
+	if got := strings.Join(from, " "); got != "127.0.0.2 127.0.0.2 127.0.0.3" {
+		t.Errorf("let in: %s", got)
+	}
+	// Each gives its place back, once.
+	must(t, held[0].Close())
+	held[0].Close()
+	dial(2)
+	if c := <-accepted; !strings.HasPrefix(c.RemoteAddr().String(), "127.0.0.2:") {
+		t.Errorf("again: %s", c.RemoteAddr())
+	}
+	must(t, limited.Close())
+	if _, more := <-accepted; more {
+		t.Error("one too many is let in")
 	}
 }
 

@@ -65,17 +65,6 @@ func (d *doors) enter(token string) (session string, ok bool) {
 	return d.add(d.sessions, sessionLife), true
 }
 
-// open reports whether the request comes from a session or with the API token.
-func (d *doors) open(r *http.Request) bool { return d.script(r) || d.session(r) }
-
-// actor names who sent an open request, for the audit log.
-func (d *doors) actor(r *http.Request) string {
-	if d.script(r) {
-		return "token"
-	}
-	return "link"
-}
-
 func (d *doors) script(r *http.Request) bool {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	sum := sha256.Sum256([]byte(token))

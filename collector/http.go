@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/collector/ingest"
@@ -20,30 +19,59 @@ const (
 	maxTransitions = 1000
 )
 
+// route is an address for people and scripts, and the role that it needs.
+type route struct {
+	pattern string
+	need    muster.Role
+	handler http.Handler
+}
+
+// routes are all addresses for people and scripts. Whatever is not here is not
+// served.
+func (c *Collector) routes() []route {
+	const viewer, operator, ciso = muster.RoleViewer, muster.RoleOperator, muster.RoleCISO
+	return []route{
+		{"GET /healthz", anyone, http.HandlerFunc(c.healthz)},
+		{"GET /login", anyone, http.HandlerFunc(c.login)},
+		{"POST /api/v1/links", here, http.HandlerFunc(c.apiLink)},
+
+		{"/", viewer, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.view.Load().pages.ServeHTTP(w, r) })},
+		{"/api/", viewer, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			ingest.Problem(w, http.StatusNotFound, "not_found", "there is no such address in the API")
+		})},
+		{"GET /api/v1/hosts", viewer, c.list(c.apiHosts)},
+		{"GET /api/v1/hosts/{host}", viewer, c.list(c.apiHost)},
+		{"GET /api/v1/pending", viewer, c.list(c.apiPending)},
+		{"GET /api/v1/counties", viewer, c.list(c.apiCounties)},
+		{"GET /api/v1/counties/{county}", viewer, c.list(c.apiCounty)},
+		{"GET /api/v1/controls", viewer, c.list(c.apiControls)},
+		{"GET /api/v1/findings", viewer, c.list(c.apiFindings)},
+		{"GET /api/v1/audit-log", viewer, c.list(c.apiAuditLog)},
+		{"GET /api/v1/policies", viewer, c.list(c.apiPolicies)},
+		{"GET /api/v1/rings", viewer, c.list(c.apiRings)},
+
+		{"POST /api/v1/hosts/{host}/{act}", operator, http.HandlerFunc(c.apiAct)},
+		{"POST /api/v1/courier", operator, http.HandlerFunc(c.apiCourier)},
+		{"POST /hosts/{host}/{act}", operator, http.HandlerFunc(c.formAct)},
+
+		{"POST /api/v1/policies", ciso, http.HandlerFunc(c.apiPublish)},
+		{"POST /api/v1/policies/{version}/{step}", ciso, http.HandlerFunc(c.apiStep)},
+		{"PUT /api/v1/rings", ciso, http.HandlerFunc(c.apiSetRing)},
+		{"POST /policies/{version}/{step}", ciso, http.HandlerFunc(c.formStep)},
+		{"POST /policies/rings", ciso, http.HandlerFunc(c.formSetRing)},
+	}
+}
+
 // handler is the whole server: hosts under /v1, people and scripts elsewhere.
 func (c *Collector) handler(hosts http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", hosts)
-	mux.HandleFunc("GET /healthz", c.healthz)
-	mux.HandleFunc("GET /login", c.login)
-	pages := http.NewServeMux()
-	pages.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { c.view.Load().pages.ServeHTTP(w, r) })
-	mux.Handle("/", c.behindDoor(pages))
-	api := http.NewServeMux()
-	c.rollout(api, pages)
-	api.Handle("GET /api/v1/hosts", c.list(c.apiHosts))
-	api.Handle("GET /api/v1/hosts/{host}", c.list(c.apiHost))
-	api.Handle("GET /api/v1/counties", c.list(c.apiCounties))
-	api.Handle("GET /api/v1/counties/{county}", c.list(c.apiCounty))
-	api.Handle("GET /api/v1/controls", c.list(c.apiControls))
-	api.Handle("GET /api/v1/findings", c.list(c.apiFindings))
-	api.Handle("GET /api/v1/audit-log", c.list(c.apiAuditLog))
-	api.HandleFunc("POST /api/v1/links", c.apiLink)
-	api.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		ingest.Problem(w, http.StatusNotFound, "not_found", "there is no such address in the API")
-	})
-	mux.Handle("/api/", c.behindDoor(api))
-	return secure(http.NewCrossOriginProtection().Handler(mux))
+	for _, r := range c.routes() {
+		mux.Handle(r.pattern, c.allow(r.need, r.handler))
+	}
+	all := http.NewServeMux()
+	all.Handle("/v1/", hosts) // no browser reads its answers, and a slow line carries them
+	all.Handle("/", secure(mux))
+	return http.NewCrossOriginProtection().Handler(all)
 }
 
 // secure sets the headers of every answer. Pages bring a wider policy of their own.
@@ -54,20 +82,6 @@ func secure(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
 		next.ServeHTTP(w, r)
-	})
-}
-
-func (c *Collector) behindDoor(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		const way = "open the link that muster-collector printed, or have another one made: muster-collector link"
-		switch {
-		case c.doors.open(r):
-			next.ServeHTTP(w, r)
-		case strings.HasPrefix(r.URL.Path, "/api/"):
-			ingest.Problem(w, http.StatusUnauthorized, "login_needed", way)
-		default:
-			http.Error(w, "To see this dashboard, "+way, http.StatusUnauthorized)
-		}
 	})
 }
 
@@ -83,6 +97,10 @@ func (c *Collector) healthz(w http.ResponseWriter, r *http.Request) {
 
 // login exchanges a one-time link for a session.
 func (c *Collector) login(w http.ResponseWriter, r *http.Request) {
+	if overTailnet(r.Context()) {
+		refuse(w, r, http.StatusForbidden, "not_here", "the link is for the collector's own computer")
+		return
+	}
 	session, ok := c.doors.enter(r.URL.Query().Get("token"))
 	if !ok {
 		ingest.Problem(w, http.StatusUnauthorized, "bad_link",
@@ -194,12 +212,18 @@ func (c *Collector) apiHost(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	custody, err := c.store.Custody(r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
 	transitions, err := c.store.HostTransitions(r.Context(), id, maxTransitions)
 	return struct {
 		muster.HostStanding
 		Findings    []muster.FindingStanding `json:"findings"`
 		Transitions []muster.Transition      `json:"transitions"` // newest first
-	}{h, notNil(findings), notNil(transitions)}, err
+		// Custody of its sealed files, as each place on their way has said.
+		Custody []muster.CustodyEvent `json:"custody"`
+	}{h, notNil(findings), notNil(transitions), notNil(custody)}, err
 }
 
 func (c *Collector) apiCounties(r *http.Request) (any, error) {

@@ -12,12 +12,15 @@ import (
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/internal/durable"
+	"github.com/passmuster/muster/internal/seal"
 	"github.com/passmuster/muster/internal/wire"
 )
 
 // keys are the secrets of a collector, one file each, mode 0600.
 type keys struct {
 	receipt *ecdsa.PrivateKey // receipt.pem signs receipts
+	// age (age.key) opens courier files: the newest key first, one a line.
+	age seal.Keys
 	// hostToken (host-token) approves hosts on this computer; apiToken
 	// (api-token) opens the JSON API for scripts on this computer.
 	hostToken, apiToken string
@@ -40,6 +43,13 @@ func openKeys(dir string) (*keys, error) {
 	k := &keys{}
 	if k.receipt, err = wire.ParseKey(pem); err != nil {
 		return nil, fmt.Errorf("read %s: %w", filepath.Join(dir, "receipt.pem"), err)
+	}
+	sealing, err := secret(filepath.Join(dir, "age.key"), seal.NewKey)
+	if err != nil {
+		return nil, err
+	}
+	if k.age, err = seal.ParseKeys(sealing); err != nil {
+		return nil, fmt.Errorf("read %s: %w", filepath.Join(dir, "age.key"), err)
 	}
 	for name, into := range map[string]*string{"host-token": &k.hostToken, "api-token": &k.apiToken} {
 		b, err := secret(filepath.Join(dir, name), func() ([]byte, error) { return []byte(rand.Text() + "\n"), nil })
@@ -97,6 +107,8 @@ type SiteOptions struct {
 	// CollectorURL is where hosts of the county find this collector. The token
 	// for loopback is put in only where this is an address of this computer.
 	CollectorURL string
+	// ControlURL of the tailnet that leads there; "" means Tailscale's own.
+	ControlURL string
 	// PolicyKeys are public keys, DER (SubjectPublicKeyInfo).
 	PolicyKeys [][]byte
 }
@@ -109,7 +121,8 @@ func (c *Collector) Site(o SiteOptions) (*muster.Site, error) {
 	}
 	s := &muster.Site{
 		Schema: muster.SiteSchema, Name: c.Name, State: o.County.State(), County: o.County, Profile: o.Profile,
-		Collector: o.CollectorURL, PolicyKeys: o.PolicyKeys, ReceiptKeys: [][]byte{der}, Demo: c.Demo,
+		Collector: o.CollectorURL, ControlURL: o.ControlURL, PolicyKeys: o.PolicyKeys, ReceiptKeys: [][]byte{der},
+		AgeRecipient: c.keys.age.Recipient(), Demo: c.Demo,
 	}
 	if onLoopback(o.CollectorURL) {
 		s.Token = c.keys.hostToken

@@ -14,36 +14,32 @@ import (
 	"github.com/passmuster/muster/collector/ingest"
 )
 
-// rollout serves what publishes, promotes and pauses policies: the API for
-// scripts, and the forms of the policies page.
-func (c *Collector) rollout(api, pages *http.ServeMux) {
-	api.Handle("GET /api/v1/policies", c.list(c.apiPolicies))
-	api.HandleFunc("POST /api/v1/policies", c.apiPublish)
-	api.HandleFunc("POST /api/v1/policies/{version}/{step}", func(w http.ResponseWriter, r *http.Request) {
-		release, err := c.step(r)
-		c.changed(w, r, http.StatusOK, release, err)
-	})
-	api.Handle("GET /api/v1/rings", c.list(c.apiRings))
-	api.HandleFunc("PUT /api/v1/rings", func(w http.ResponseWriter, r *http.Request) {
-		var m muster.RingMember
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10)).Decode(&m); err != nil {
-			ingest.Problem(w, http.StatusBadRequest, "bad_request", "want {\"county\" or \"host\": …, \"ring\": …}: "+err.Error())
-			return
-		}
-		c.changed(w, r, http.StatusOK, m, c.SetRing(r.Context(), m, c.doors.actor(r)))
-	})
-	pages.HandleFunc("POST /policies/{version}/{step}", func(w http.ResponseWriter, r *http.Request) {
-		_, err := c.step(r)
-		c.back(w, r, err)
-	})
-	pages.HandleFunc("POST /policies/rings", func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
-		m, err := ParseRingMember(r.PostFormValue("who"), r.PostFormValue("ring"))
-		if err == nil {
-			err = c.SetRing(r.Context(), m, c.doors.actor(r))
-		}
-		c.back(w, r, err)
-	})
+func (c *Collector) apiStep(w http.ResponseWriter, r *http.Request) {
+	release, err := c.step(r)
+	c.changed(w, r, http.StatusOK, release, err)
+}
+
+func (c *Collector) formStep(w http.ResponseWriter, r *http.Request) {
+	_, err := c.step(r)
+	c.back(w, r, "/policies", err)
+}
+
+func (c *Collector) apiSetRing(w http.ResponseWriter, r *http.Request) {
+	var m muster.RingMember
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10)).Decode(&m); err != nil {
+		ingest.Problem(w, http.StatusBadRequest, "bad_request", "want {\"county\" or \"host\": …, \"ring\": …}: "+err.Error())
+		return
+	}
+	c.changed(w, r, http.StatusOK, m, c.SetRing(r.Context(), m, actor(r)))
+}
+
+func (c *Collector) formSetRing(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
+	m, err := ParseRingMember(r.PostFormValue("who"), r.PostFormValue("ring"))
+	if err == nil {
+		err = c.SetRing(r.Context(), m, actor(r))
+	}
+	c.back(w, r, "/policies", err)
 }
 
 // ParseRingMember reads a ring, and a county's FIPS code or a host's id.
@@ -71,9 +67,9 @@ func (c *Collector) step(r *http.Request) (muster.Release, error) {
 	}
 	switch r.PathValue("step") {
 	case "promote":
-		return c.Promote(r.Context(), version, c.doors.actor(r))
+		return c.Promote(r.Context(), version, actor(r))
 	case "pause":
-		return c.Pause(r.Context(), version, c.doors.actor(r))
+		return c.Pause(r.Context(), version, actor(r))
 	}
 	return muster.Release{}, fs.ErrNotExist
 }
@@ -98,7 +94,7 @@ func (c *Collector) apiPublish(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		return // the sender has gone
 	}
-	release, err := c.Publish(r.Context(), b, ring, c.doors.actor(r))
+	release, err := c.Publish(r.Context(), b, ring, actor(r))
 	c.changed(w, r, http.StatusCreated, release, err)
 }
 
@@ -118,13 +114,16 @@ func (c *Collector) changed(w http.ResponseWriter, r *http.Request, status int, 
 	}
 }
 
-// back returns the reader of a form to the page; what was refused is told there.
-func (c *Collector) back(w http.ResponseWriter, r *http.Request, err error) {
+// back returns the reader of a form to a page; what was refused is told there.
+func (c *Collector) back(w http.ResponseWriter, r *http.Request, to string, err error) {
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errors.New("there is no such computer, or it waits for approval, or no such policy")
+	}
 	if err != nil {
 		http.Error(w, "This was not done: "+err.Error()+". Go back, and look at the page anew.", http.StatusConflict)
 		return
 	}
-	http.Redirect(w, r, "/policies", http.StatusSeeOther)
+	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
 func (c *Collector) apiPolicies(r *http.Request) (any, error) {

@@ -2,7 +2,6 @@ package uplink
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,17 +14,21 @@ import (
 	"strings"
 	"time"
 
-	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/internal/wire"
 )
 
 const (
-	requestTimeout = 5 * time.Minute // a full batch over a slow line
-	maxRetryAfter  = time.Hour
-	maxAnswer      = 1 << 20  // bytes
-	maxPolicy      = 32 << 20 // bytes
-	maxProblem     = 16 << 10 // bytes
-	maxReason      = 200      // bytes of the collector's words that are shown
+	// Connections end where nothing moves (stallTimeout); these bound one on which
+	// hardly anything does.
+	smallTimeout = 2 * time.Minute // a few hundred bytes each way
+	largeTimeout = 3 * time.Hour   // a stick's file over a slow line
+
+	maxRetryAfter = time.Hour
+	maxAnswer     = 1 << 20  // bytes
+	maxPolicy     = 32 << 20 // bytes
+	maxReturn     = 40 << 20 // bytes
+	maxProblem    = 16 << 10 // bytes
+	maxReason     = 200      // bytes of the collector's words that are shown
 )
 
 var (
@@ -49,10 +52,10 @@ type client struct {
 }
 
 func newClient(c *http.Client, base *url.URL, token string) *client {
-	own := http.Client{Timeout: requestTimeout}
-	if c != nil {
-		own = *c
+	if c == nil {
+		c = NewClient(ClientOptions{})
 	}
+	own := *c
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &client{&own, base, token}
 }
@@ -71,7 +74,9 @@ func (c *client) checkin(ctx context.Context, checkin wire.Checkin, answer *wire
 
 // exchange posts a body and reads one CBOR value.
 func (c *client) exchange(ctx context.Context, path, contentType string, body []byte, answer any) error {
-	res, err := c.do(ctx, http.MethodPost, path, body, http.Header{"Content-Type": {contentType}, "Accept": {wire.TypeCBOR}})
+	ctx, cancel := context.WithTimeout(ctx, smallTimeout)
+	defer cancel()
+	res, err := c.post(ctx, path, contentType, bytes.NewReader(body), int64(len(body)))
 	if err != nil {
 		return err
 	}
@@ -86,7 +91,9 @@ func (c *client) exchange(ctx context.Context, path, contentType string, body []
 // reports posts a batch and gives each outcome to take, also those before an
 // answer breaks off.
 func (c *client) reports(ctx context.Context, batch []byte, take func(wire.Outcome) error) error {
-	res, err := c.do(ctx, http.MethodPost, "v1/reports", batch, http.Header{"Content-Type": {wire.TypeSeq}, "Accept": {wire.TypeSeq}})
+	ctx, cancel := context.WithTimeout(ctx, largeTimeout)
+	defer cancel()
+	res, err := c.post(ctx, "v1/reports", wire.TypeSeq, bytes.NewReader(batch), int64(len(batch)))
 	if err != nil {
 		return err
 	}
@@ -112,38 +119,47 @@ func (c *client) reports(ctx context.Context, batch []byte, take func(wire.Outco
 	}
 }
 
-// policy gets the bundle for the host, whole.
-func (c *client) policy(ctx context.Context, host muster.HostID) (bundle []byte, etag string, err error) {
-	res, err := c.do(ctx, http.MethodGet, "v1/policy?host="+url.QueryEscape(string(host)), nil, http.Header{})
+// courier posts a sealed file and gives the answer to take.
+func (c *client) courier(ctx context.Context, sealed io.Reader, size int64, take func(io.Reader) error) error {
+	ctx, cancel := context.WithTimeout(ctx, largeTimeout)
+	defer cancel()
+	res, err := c.post(ctx, "v1/courier", wire.TypeCourier, sealed, size)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
 	defer res.Body.Close()
-	bundle, err = readAnswer(res, "", maxPolicy)
-	if err != nil {
-		return nil, "", err
+	if err := checkAnswer(res, wire.TypeCourier); err != nil {
+		return err
 	}
-	zr, err := gzip.NewReader(bytes.NewReader(bundle))
-	if err != nil {
-		return nil, "", notCollector(res)
-	}
-	// An answer without a length may have ended early; muster would refuse it, and
-	// what was refused is not fetched again.
-	if _, err := io.Copy(io.Discard, io.LimitReader(zr, maxPolicy)); err != nil {
-		return nil, "", fmt.Errorf("the policy came only in part: %w", err)
-	}
-	return bundle, res.Header.Get("ETag"), nil
+	return take(&atMost{res.Body, maxReturn})
 }
 
-func (c *client) do(ctx context.Context, method, path string, body []byte, header http.Header) (*http.Response, error) {
-	path, query, _ := strings.Cut(path, "?")
-	address := c.base.JoinPath(path)
-	address.RawQuery = query
-	req, err := http.NewRequestWithContext(ctx, method, address.String(), bytes.NewReader(body))
+// atMost fails where there is more.
+type atMost struct {
+	r    io.Reader
+	left int64
+}
+
+func (a *atMost) Read(p []byte) (int, error) {
+	n, err := a.r.Read(p[:min(int64(len(p)), a.left+1)])
+	if a.left -= int64(n); a.left < 0 {
+		return 0, errors.New("the answer is too large")
+	}
+	return n, err
+}
+
+func (c *client) post(ctx context.Context, path, contentType string, body io.Reader, size int64) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.JoinPath(path).String(), body)
 	if err != nil {
 		return nil, err
 	}
-	req.Header = header
+	req.ContentLength = size
+	req.Header.Set("Content-Type", contentType)
+	return c.do(req)
+}
+
+func (c *client) do(req *http.Request) (*http.Response, error) {
+	req.Header["User-Agent"] = nil // bytes
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
@@ -177,14 +193,29 @@ func checkAnswer(res *http.Response, wantType string) error {
 		return &busyError{problem.status, retryAfter(res)}
 	case code == http.StatusRequestEntityTooLarge:
 		return errTooLarge
-	case code == http.StatusOK, code >= 300 && code < 400, got == "text/html":
+	case code == http.StatusOK, code >= 300 && code < 400, got == "text/html",
+		code == http.StatusProxyAuthRequired, code == http.StatusNetworkAuthenticationRequired:
 		return notCollector(res)
 	case problem.Code == string(wire.CodeUnknownHost):
 		return errUnknownHost
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
-		return fmt.Errorf("the collector refuses this host: %s: check the site file, or the node's tag in the tailnet", problem)
+		return fmt.Errorf("%w: check the site file, or the node's tag in the tailnet",
+			&answerError{code, problem})
 	}
-	return fmt.Errorf("the collector answered %s", problem)
+	return &answerError{res.StatusCode, problem}
+}
+
+// answerError is a no that is the collector's own.
+type answerError struct {
+	status  int
+	problem problem
+}
+
+func (e *answerError) Error() string {
+	if e.status == http.StatusUnauthorized || e.status == http.StatusForbidden {
+		return "the collector refuses this host: " + e.problem.String()
+	}
+	return "the collector answered " + e.problem.String()
 }
 
 // notCollector: a proxy or the login page of a network answers in its place.

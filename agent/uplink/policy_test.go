@@ -3,12 +3,18 @@ package uplink
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/passmuster/muster/internal/wire"
 )
 
 func zipped(t *testing.T, text string) []byte {
@@ -102,4 +108,67 @@ func TestTornPolicyIsFetchedAgain(t *testing.T) {
 	if got, err := os.ReadFile(l.path("inbox", "policy.tar.gz")); err != nil || !bytes.Equal(got, l.collector.Policy) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
+}
+
+// A download that was cut goes on where it broke off, unless another policy is
+// offered meanwhile.
+func TestCutPolicyGoesOn(t *testing.T) {
+	l := newLab(t, 0)
+	random := make([]byte, 100_000)
+	if _, err := rand.Read(random); err != nil {
+		t.Fatal(err)
+	}
+	for _, another := range []bool{false, true} {
+		l.collector.Policy = zipped(t, fmt.Sprint("a bundle", another)+string(random))
+		var ranges []string
+		l.collector.Before = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path != "/v1/policy" {
+				return false
+			}
+			ranges = append(ranges, r.Header.Get("Range"))
+			if len(ranges) > 2 {
+				return false
+			}
+			// Each answer breaks off after a third of the whole.
+			third := &firstBytes{ResponseWriter: w, left: len(l.collector.Policy) / 3}
+			w.Header().Set("ETag", fmt.Sprintf("%q", wire.EnvelopeDigest(l.collector.Policy)))
+			w.Header().Set("Content-Type", "application/gzip")
+			http.ServeContent(third, r, "", time.Time{}, bytes.NewReader(l.collector.Policy))
+			return true
+		}
+		u := l.uplink()
+		for range 2 {
+			if err := u.Once(t.Context()); err == nil || !strings.Contains(err.Error(), "bytes came") {
+				t.Fatalf("said %v", err)
+			}
+		}
+		if another {
+			l.collector.Policy = zipped(t, "another bundle"+string(random))
+		}
+		if err := u.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		third := len(l.collector.Policy) / 3
+		if !another && !slices.Equal(ranges, []string{"", fmt.Sprintf("bytes=%d-", third), fmt.Sprintf("bytes=%d-", 2*third)}) {
+			t.Errorf("asked for %q", ranges)
+		}
+		if got, err := os.ReadFile(l.path("inbox", "policy.tar.gz")); err != nil || !bytes.Equal(got, l.collector.Policy) {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+	}
+}
+
+// firstBytes breaks off the connection after so many bytes of the body.
+type firstBytes struct {
+	http.ResponseWriter
+	left int
+}
+
+func (f *firstBytes) Write(p []byte) (int, error) {
+	n, err := f.ResponseWriter.Write(p[:min(len(p), f.left)])
+	if f.left -= n; f.left == 0 {
+		http.NewResponseController(f.ResponseWriter).Flush() //nolint:errcheck // the uplink sees what came
+		panic(http.ErrAbortHandler)
+	}
+	return n, err
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/internal/durable"
@@ -18,6 +19,10 @@ const (
 	batchReports = 64
 	batchBytes   = 1 << 20
 )
+
+// errReceiptKey: nothing is lost, and nothing is carried, until people act.
+var errReceiptKey = errors.New("the collector signs its receipts with a key that this host's site file does not name, so they do not count: " +
+	"ask your state whether it has a new key, and for the site file that names it")
 
 // parcel is one report of a batch.
 type parcel struct {
@@ -58,15 +63,19 @@ func (u *Uplink) ship(ctx context.Context, host muster.HostID, seqs []uint64) er
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // muster was here
 		case err != nil:
-			u.refuse(seq, wire.CodeMalformed, err.Error())
+			// A disk may fail for a moment; a damaged file muster sets aside.
+			u.putOff(seq, wire.CodeMalformed, err.Error(), soonAgain)
 		default:
 			batch, size = append(batch, &parcel{seq: seq, envelope: envelope}), size+len(envelope)
 		}
 		// Envelopes count here at full size: their frames are smaller.
-		if len(batch) == batchReports || size >= batchBytes || i == len(seqs)-1 {
+		if len(batch) >= u.room || size >= batchBytes || i == len(seqs)-1 {
 			if err := u.shipBatch(ctx, host, batch); err != nil {
+				// What the line or the collector could not take as one, it may in parts.
+				u.room = max(1, len(batch)/2)
 				return err
 			}
+			u.room = min(2*u.room, batchReports)
 			batch, size = nil, 0
 		}
 	}
@@ -164,6 +173,9 @@ func (u *Uplink) take(host muster.HostID, p *parcel, o wire.Outcome) error {
 		return nil
 	}
 	r, err := wire.VerifyReceipt(o.Receipt, u.keys)
+	if errors.Is(err, wire.ErrBadSignature) {
+		return fmt.Errorf("report %d: %w (%w)", p.seq, errReceiptKey, err)
+	}
 	if err != nil {
 		return fmt.Errorf("report %d: the collector's receipt does not count: %w", p.seq, err)
 	}
@@ -181,11 +193,15 @@ func (u *Uplink) take(host muster.HostID, p *parcel, o wire.Outcome) error {
 }
 
 func (u *Uplink) refuse(seq uint64, code wire.Code, reason string) {
-	reason = printable(reason)
 	wait := refusedFor
 	if code == wire.CodePending {
-		wait = pendingFor
+		wait = soonAgain
 	}
+	u.putOff(seq, code, reason, wait)
+}
+
+func (u *Uplink) putOff(seq uint64, code wire.Code, reason string, wait time.Duration) {
+	reason = printable(reason)
 	u.refused[seq] = refusal{code, reason, u.Now().Add(wait)}
 	u.Logger.Warn("report refused", "seq", seq, "code", code, "reason", reason)
 }

@@ -36,6 +36,14 @@ type Status struct {
 	// Refused lists the newest final refusals.
 	Refused    []Refused `json:"refused,omitempty"`
 	PolicyETag string    `json:"policy_etag,omitempty"`
+	// ClockSkewSeconds is this host's clock less the collector's, at the last check-in.
+	ClockSkewSeconds int `json:"clock_skew_seconds"`
+	// Tailnet is nil where there is none.
+	Tailnet *muster.TailnetStatus `json:"tailnet,omitempty"`
+	// RelayWaiting counts the sealed files of other hosts that wait for their answer;
+	// RelayRefused are those that the collector will not take.
+	RelayWaiting int            `json:"relay_waiting,omitempty"`
+	RelayRefused []RelayRefused `json:"relay_refused,omitempty"`
 }
 
 // Refused is one report that the collector will not store. It stays in the outbox.
@@ -62,19 +70,19 @@ func (u *Uplink) readStatus() {
 		return
 	}
 	if last.Collector == u.Site.Collector {
-		u.status.LastContact, u.status.PolicyETag = last.LastContact, last.PolicyETag
+		u.status.LastContact, u.status.PolicyETag, u.status.ClockSkewSeconds = last.LastContact, last.PolicyETag, last.ClockSkewSeconds
 	}
 }
 
-func (u *Uplink) writeStatus(failure error) {
-	if _, err := u.waiting(); err != nil && failure == nil {
-		failure = err
-	}
+func (u *Uplink) writeStatus() {
 	s := &u.status
-	s.UpdatedAt, s.Error, s.Refused = u.Now().UTC(), "", nil
-	if failure != nil {
-		s.Error = failure.Error()
+	if _, err := u.waiting(); err != nil && s.Error == "" {
+		s.Error = err.Error()
 	}
+	if _, err := u.relayable(); err != nil && s.Error == "" {
+		s.Error = err.Error()
+	}
+	s.UpdatedAt, s.Refused, s.RelayRefused = u.Now().UTC(), nil, u.relayRefused()
 	for seq, r := range u.refused {
 		if u.Now().After(r.until) {
 			delete(u.refused, seq)

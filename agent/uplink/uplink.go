@@ -12,7 +12,6 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -29,7 +28,7 @@ import (
 // Defaults of Options.
 const (
 	DefaultInterval = 15 * time.Minute
-	DefaultPoll     = 15 * time.Second
+	DefaultPoll     = time.Second
 )
 
 const (
@@ -40,8 +39,10 @@ const (
 	// A final refusal is tried again after this long: people put counties and
 	// approvals right.
 	refusedFor = 24 * time.Hour
-	// A host that waits for approval asks again sooner.
-	pendingFor = time.Hour
+	// A host that waits for approval, or cannot read a file, tries again sooner.
+	soonAgain = time.Hour
+	// The collector is told of a clock that was off by so many seconds more or less.
+	sameSkew = 2
 
 	maxEnrollment = 64 << 10 // bytes
 )
@@ -63,11 +64,23 @@ type Options struct {
 	// ReceiptsDir and InboxDir are where mail for muster goes.
 	ReceiptsDir string
 	InboxDir    string
+	// OutboxDir is watched for changes; "" means that Outbox is read at every Poll.
+	OutboxDir string
+	// RelayOutDir has sealed courier files of other hosts, RelayInDir gets what the
+	// collector returns for them; "" means that nothing is relayed.
+	RelayOutDir string
+	RelayInDir  string
 	// StatusFile gets a Status as JSON; "" means none.
 	StatusFile string
-	// Client speaks to the collector; nil means a plain one. Its CheckRedirect
+	// Client speaks to the collector; nil means one of NewClient. Its CheckRedirect
 	// is not used: redirects are never followed.
 	Client *http.Client
+	// Tailnet tells where this node stands; nil means that there is no tailnet.
+	Tailnet func() muster.TailnetStatus
+	// Ready is called once the outbox was looked at, and Alive by the main loop at
+	// every Poll; nil means that nobody asks.
+	Ready func()
+	Alive func()
 	// PolicyDigest tells which bundle the host uses; nil means unknown.
 	PolicyDigest func() string
 	// PolicyRefused reports whether muster has refused the policy that came last; nil
@@ -76,7 +89,7 @@ type Options struct {
 	// Interval between check-ins where the collector names none, before jitter;
 	// 0 means DefaultInterval.
 	Interval time.Duration
-	// Poll is how often the outbox is looked at in between; 0 means DefaultPoll.
+	// Poll is how often new mail is looked for in between; 0 means DefaultPoll.
 	Poll time.Duration
 	// Logger; nil means none.
 	Logger *slog.Logger
@@ -87,12 +100,19 @@ type Options struct {
 // Uplink is the postman of one host. Run or Once, one at a time.
 type Uplink struct {
 	Options
-	client   *client
-	keys     []*ecdsa.PublicKey
-	status   Status
-	enrolled muster.Digest // of the enrollment that the collector has
-	base     []byte        // newest envelope receipted in this process
-	refused  map[uint64]refusal
+	client     *client
+	keys       []*ecdsa.PublicKey
+	status     Status
+	enrolled   muster.Digest // of the enrollment that the collector has
+	enrolledAt time.Time
+	introduced bool // it knows this program's version, and a clock that was off by toldSkew
+	toldSkew   int
+	base       []byte // newest envelope receipted in this process
+	room       int    // reports of the next batch: fewer after a cut
+	refused    map[uint64]refusal
+	relayed    map[string]*sealedFile // by name
+	download   download
+	seen       folderTimes // before the last contact
 }
 
 type refusal struct {
@@ -126,6 +146,12 @@ func New(o Options) (*Uplink, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Ready == nil {
+		o.Ready = func() {}
+	}
+	if o.Alive == nil {
+		o.Alive = func() {}
+	}
 	if o.PolicyDigest == nil {
 		o.PolicyDigest = func() string { return "" }
 	}
@@ -133,7 +159,9 @@ func New(o Options) (*Uplink, error) {
 		Options: o,
 		client:  newClient(o.Client, base, o.Site.Token),
 		keys:    keys,
+		room:    batchReports,
 		refused: map[uint64]refusal{},
+		relayed: map[string]*sealedFile{},
 	}
 	u.readStatus()
 	return u, nil
@@ -142,13 +170,26 @@ func New(o Options) (*Uplink, error) {
 // Run checks in and carries mail until ctx is done. No failure of the network
 // or the collector ends it. It returns nil after ctx is done.
 func (u *Uplink) Run(ctx context.Context) error {
-	for _, dir := range []string{u.ReceiptsDir, u.InboxDir} {
+	for _, dir := range []string{u.ReceiptsDir, u.InboxDir, u.RelayInDir} {
+		if dir == "" {
+			continue
+		}
 		if err := durable.Sweep(dir); err != nil {
 			return err
 		}
 	}
+	if u.StatusFile != "" {
+		if err := durable.Sweep(filepath.Dir(u.StatusFile), filepath.Base(u.StatusFile)); err != nil {
+			return err
+		}
+	}
+	if _, err := u.waiting(); err != nil {
+		return err
+	}
+	u.Ready()
 	failures := 0
 	for {
+		u.Alive()
 		next, err := u.cycle(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -161,7 +202,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 			next = backoff(failures, err)
 			u.Logger.Warn("the collector was not reached", "error", err, "failures", failures, "retry_seconds", int(next.Seconds()))
 		}
-		u.sleep(ctx, next, err == nil)
+		u.wait(ctx, next, err)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -185,46 +226,38 @@ func (u *Uplink) Once(ctx context.Context) error {
 func backoff(failures int, err error) time.Duration {
 	ceiling := min(backoffBase<<min(failures-1, 16), backoffMax)
 	wait := time.Duration(rand.Int64N(int64(ceiling)))
+	after := time.Duration(0)
 	if busy := (*busyError)(nil); errors.As(err, &busy) {
-		wait = max(wait, busy.after+time.Duration(rand.Int64N(int64(busy.after)/4+1)))
+		after = busy.after
 	}
+	if errors.Is(err, errReceiptKey) {
+		after = backoffMax // only people put that right
+	}
+	wait = max(wait, after+time.Duration(rand.Int64N(int64(after)/4+1)))
 	return max(wait, 100*time.Millisecond)
 }
 
-// sleep waits for d, or, where wake is set, until something new is in the outbox;
-// after a failure what waits there is not new.
-func (u *Uplink) sleep(ctx context.Context, d time.Duration, wake bool) {
-	deadline := time.NewTimer(d)
-	defer deadline.Stop()
-	poll := time.NewTicker(u.Poll)
-	defer poll.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-deadline.C:
-			return
-		case <-poll.C:
-			if !wake {
-				continue
-			}
-			if waiting, err := u.waiting(); err == nil && len(waiting) > 0 {
-				return
-			}
-		}
-	}
-}
-
-// cycle is one contact: enroll where needed, check in, ship, fetch.
+// cycle is one contact and what it leaves in the status file.
 func (u *Uplink) cycle(ctx context.Context) (next time.Duration, err error) {
 	next, err = u.contact(ctx)
 	if ctx.Err() == nil {
-		u.writeStatus(err)
+		u.status.Error = ""
+		if err != nil {
+			u.status.Error = err.Error()
+		}
+		u.writeStatus()
 	}
 	return next, err
 }
 
+// contact: enroll where needed, check in, ship, fetch, relay.
 func (u *Uplink) contact(ctx context.Context) (time.Duration, error) {
+	u.seen = u.changed() // what comes from here on is new
+	if u.Tailnet != nil {
+		if t := u.tailnet(); t.State != running {
+			return 0, errNoTailnet(t)
+		}
+	}
 	host, err := u.enroll(ctx)
 	if err != nil {
 		return 0, err
@@ -233,30 +266,25 @@ func (u *Uplink) contact(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	var answer wire.CheckinAnswer
-	checkin := wire.Checkin{
-		Host: host, OutboxDepth: len(waiting), PolicyDigest: u.PolicyDigest(),
-		Uplink: muster.Version, Now: u.Now().UTC().Truncate(time.Second),
-	}
-	if err := u.client.checkin(ctx, checkin, &answer); err != nil {
-		if errors.Is(err, errUnknownHost) {
-			u.enrolled = muster.Digest{}
-		}
+	answer, err := u.checkin(ctx, host, len(waiting))
+	if err != nil {
 		return 0, fmt.Errorf("check in: %w", err)
 	}
-	u.status.LastContact = u.Now().UTC()
-	if err := u.ship(ctx, host, waiting); err != nil {
+	// One report that always fails must keep neither a policy nor another host's mail.
+	for _, part := range []func() error{
+		func() error { return u.requestAudit(answer.AuditNow) },
+		func() error { return u.ship(ctx, host, waiting) },
+		func() error { return u.takePolicy(ctx, host, answer.PolicyETag) },
+		func() error { return u.relay(ctx) },
+	} {
+		failed := part()
+		if busy := (*busyError)(nil); errors.As(failed, &busy) || ctx.Err() != nil {
+			return 0, failed // it wants a rest, and not the next question
+		}
+		err = cmp.Or(err, failed)
+	}
+	if err != nil {
 		return 0, err
-	}
-	if answer.AuditNow {
-		if err := durable.WriteFile(filepath.Join(u.InboxDir, "audit-request"), []byte("now\n"), 0o640); err != nil {
-			return 0, err
-		}
-	}
-	if answer.PolicyETag != "" && (answer.PolicyETag != u.status.PolicyETag || u.policyLost()) {
-		if err := u.fetchPolicy(ctx, host); err != nil {
-			return 0, fmt.Errorf("fetch the policy: %w", err)
-		}
 	}
 	next := u.Interval
 	if answer.NextSeconds > 0 {
@@ -265,12 +293,70 @@ func (u *Uplink) contact(ctx context.Context) (time.Duration, error) {
 	return max(next, minInterval), nil
 }
 
+func (u *Uplink) requestAudit(now bool) error {
+	if !now {
+		return nil
+	}
+	return durable.WriteFile(filepath.Join(u.InboxDir, "audit-request"), []byte("now\n"), 0o640)
+}
+
+func (u *Uplink) takePolicy(ctx context.Context, host muster.HostID, etag string) error {
+	if etag == "" || etag == u.status.PolicyETag && !u.policyLost() {
+		return nil
+	}
+	return u.fetchPolicy(ctx, host)
+}
+
+// errNoTailnet says what a person can do, where it is a person's turn.
+func errNoTailnet(t muster.TailnetStatus) error {
+	switch {
+	case t.LoginURL != "":
+		return fmt.Errorf("this computer is not in the tailnet: open %s to let it in, or give it a new auth key", printable(t.LoginURL))
+	case len(t.Problems) > 0:
+		return fmt.Errorf("this computer is not in the tailnet: %s", printable(t.Problems[0]))
+	}
+	return errors.New("this computer is not in the tailnet yet")
+}
+
+// checkin leaves out what this collector was told before.
+func (u *Uplink) checkin(ctx context.Context, host muster.HostID, waiting int) (answer wire.CheckinAnswer, err error) {
+	checkin := wire.Checkin{Host: host, OutboxDepth: waiting}
+	if err := checkin.Policy.UnmarshalText([]byte(u.PolicyDigest())); err != nil {
+		checkin.Policy = muster.Digest{} // none that a collector has published
+	}
+	if !u.introduced || max(u.status.ClockSkewSeconds-u.toldSkew, u.toldSkew-u.status.ClockSkewSeconds) > sameSkew {
+		checkin.Uplink, checkin.Now = muster.Version, u.Now().UTC().Truncate(time.Second)
+	}
+	sent := u.Now()
+	if err := u.client.checkin(ctx, checkin, &answer); err != nil {
+		if errors.Is(err, errUnknownHost) {
+			u.enrolled = muster.Digest{}
+		}
+		return answer, err
+	}
+	u.introduced = true
+	now := u.Now()
+	u.status.LastContact = now.UTC()
+	if !answer.Now.IsZero() {
+		// It answered in the middle of the round trip, in the middle of its second.
+		skew := sent.Add(now.Sub(sent) / 2).Sub(answer.Now.Add(time.Second / 2))
+		u.status.ClockSkewSeconds = int(skew.Round(time.Second).Seconds())
+	}
+	if !checkin.Now.IsZero() {
+		u.toldSkew = u.status.ClockSkewSeconds
+	}
+	return answer, nil
+}
+
+var errNotEnrolled = errors.New("this host has no enrollment yet: run muster audit once")
+
 // enroll tells the collector who this is: once a process, when muster has
-// written a new statement, and when the collector has forgotten.
+// written a new statement, when the collector has forgotten, and now and then
+// while it waits for approval.
 func (u *Uplink) enroll(ctx context.Context) (muster.HostID, error) {
 	envelope, err := durable.ReadForeign(u.EnrollmentFile, maxEnrollment)
 	if errors.Is(err, os.ErrNotExist) {
-		return "", errors.New("this host has no enrollment yet: run muster audit once")
+		return "", errNotEnrolled
 	}
 	if err != nil {
 		return "", fmt.Errorf("read the enrollment: %w", err)
@@ -281,39 +367,15 @@ func (u *Uplink) enroll(ctx context.Context) (muster.HostID, error) {
 	}
 	digest := wire.EnvelopeDigest(envelope)
 	u.status.Host = host
-	if u.enrolled == digest {
+	again := u.status.State == muster.HostPending && u.Now().Sub(u.enrolledAt) >= soonAgain
+	if u.enrolled == digest && !again {
 		return host, nil
 	}
 	var answer wire.EnrollAnswer
 	if err := u.client.enroll(ctx, envelope, &answer); err != nil {
 		return "", fmt.Errorf("enroll: %w", err)
 	}
-	u.enrolled, u.status.State = digest, answer.State
+	u.enrolled, u.enrolledAt, u.status.State, u.introduced = digest, u.Now(), answer.State, false
 	u.Logger.Info("enrolled", "host", host, "state", answer.State)
 	return host, nil
-}
-
-// policyLost: the collector offers again what came before, so muster does not
-// judge by it, though it neither waits nor was refused.
-func (u *Uplink) policyLost() bool {
-	if u.PolicyRefused == nil || u.PolicyRefused() {
-		return false
-	}
-	_, err := os.Lstat(u.inboxPolicy())
-	return errors.Is(err, fs.ErrNotExist)
-}
-
-func (u *Uplink) inboxPolicy() string { return filepath.Join(u.InboxDir, "policy.tar.gz") }
-
-func (u *Uplink) fetchPolicy(ctx context.Context, host muster.HostID) error {
-	bundle, etag, err := u.client.policy(ctx, host)
-	if err != nil {
-		return err
-	}
-	if err := durable.WriteFile(u.inboxPolicy(), bundle, 0o640); err != nil {
-		return err
-	}
-	u.status.PolicyETag = etag
-	u.Logger.Info("a policy came", "etag", etag, "bytes", len(bundle))
-	return nil
 }

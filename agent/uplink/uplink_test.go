@@ -1,11 +1,13 @@
 package uplink
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,6 +36,7 @@ type lab struct {
 	reports   map[uint64][]byte
 	base      []byte
 	now       time.Time
+	diskFails bool
 }
 
 func (l *lab) List() ([]uint64, error) {
@@ -45,6 +49,9 @@ func (l *lab) List() ([]uint64, error) {
 }
 
 func (l *lab) Read(seq uint64) ([]byte, error) {
+	if l.diskFails {
+		return nil, syscall.EIO
+	}
 	if b, ok := l.reports[seq]; ok {
 		return b, nil
 	}
@@ -64,7 +71,8 @@ func newLab(t *testing.T, reports int) *lab {
 		t.Fatal(err)
 	}
 	enrollment, err := wire.SignEnrollment(muster.Enrollment{Hostname: "PC", County: "17031"}, l.key)
-	if err := errors.Join(err, os.WriteFile(l.path("enrollment.cose"), enrollment, 0o600), os.Mkdir(l.path("receipts"), 0o700), os.Mkdir(l.path("inbox"), 0o700)); err != nil {
+	if err := errors.Join(err, os.WriteFile(l.path("enrollment.cose"), enrollment, 0o600),
+		os.Mkdir(l.path("receipts"), 0o700), os.Mkdir(l.path("inbox"), 0o700), os.MkdirAll(l.path("relay", "out"), 0o700), os.Mkdir(l.path("relay", "in"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	if l.collector, err = uplinktest.New(); err != nil {
@@ -107,6 +115,7 @@ func (l *lab) uplink() *Uplink {
 		Site:   &muster.Site{Collector: l.url, Token: "a token", ReceiptKeys: [][]byte{der}},
 		Outbox: l, EnrollmentFile: l.path("enrollment.cose"), ReceiptsDir: l.path("receipts"),
 		InboxDir: l.path("inbox"), StatusFile: l.path("status.json"),
+		RelayOutDir: l.path("relay", "out"), RelayInDir: l.path("relay", "in"),
 		Poll: 5 * time.Millisecond, Now: func() time.Time { return l.now },
 	})
 	if err != nil {
@@ -240,11 +249,145 @@ func TestOnlyTheSitesReceiptKeyCounts(t *testing.T) {
 	if l.collector.SignWith, err = wire.NewKey(); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.uplink().Once(t.Context()); !errors.Is(err, wire.ErrBadSignature) {
+	err = l.uplink().Once(t.Context())
+	if !errors.Is(err, errReceiptKey) || !strings.Contains(l.status().Error, "a key that this host's site file does not name") {
 		t.Errorf("said %v", err)
 	}
-	if got := l.receipts(); len(got) != 0 {
+	if got := l.receipts(); len(got) != 0 || l.status().Waiting != 1 {
 		t.Errorf("took %v", got)
+	}
+	if got := backoff(1, err); got < backoffMax {
+		t.Errorf("asks again after %v", got)
+	}
+}
+
+// A host that was approved meanwhile hears of it without a restart.
+func TestApprovalIsNoticed(t *testing.T) {
+	l := newLab(t, 0)
+	l.collector.Pending = true
+	u := l.uplink()
+	for _, want := range []muster.HostState{muster.HostPending, muster.HostPending, muster.HostActive} {
+		if err := u.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := l.status().State; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		if l.collector.Pending {
+			l.collector.Pending = false
+			continue
+		}
+		l.now = l.now.Add(soonAgain)
+	}
+}
+
+// What was cut off goes in smaller batches, and larger ones again once it went well.
+func TestBatchesShrinkAfterACut(t *testing.T) {
+	l := newLab(t, 64)
+	most := 0
+	l.collector.Before = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/v1/reports" {
+			return false
+		}
+		if r.ContentLength > 3000 {
+			panic(http.ErrAbortHandler)
+		}
+		most = max(most, int(r.ContentLength))
+		return false
+	}
+	u := l.uplink()
+	tries := 1
+	for u.Once(t.Context()) != nil {
+		if tries++; tries > 20 {
+			t.Fatal("it never gets through")
+		}
+	}
+	if stored, again := l.collector.Stored(); len(stored) != 64 || again != 0 || most == 0 {
+		t.Errorf("%d stored, %d came again, after %d tries", len(stored), again, tries)
+	}
+	if u.room <= 1 {
+		t.Errorf("room for %d reports", u.room)
+	}
+}
+
+// The host's clock is compared with the collector's, and the status file keeps it.
+func TestClockSkew(t *testing.T) {
+	l := newLab(t, 0)
+	for _, want := range []int{0, 90, -7200} {
+		u := l.uplink()
+		u.Now = func() time.Time { return time.Now().Add(time.Duration(want) * time.Second) }
+		if err := u.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := l.status().ClockSkewSeconds; got < want-1 || got > want+1 {
+			t.Errorf("skew %d, want %d", got, want)
+		}
+	}
+	if u := l.uplink(); u.status.ClockSkewSeconds > -7199 {
+		t.Errorf("the next process knows %d", u.status.ClockSkewSeconds)
+	}
+}
+
+// A process tells its version and its clock once.
+func TestCheckinsLeaveOutWhatWasSaid(t *testing.T) {
+	l := newLab(t, 0)
+	var said []wire.Checkin
+	l.collector.Before = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/v1/checkin" {
+			return false
+		}
+		var in wire.Checkin
+		b, err := io.ReadAll(r.Body)
+		if err = errors.Join(err, wire.Unmarshal(b, &in)); err != nil {
+			t.Error(err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(b))
+		said = append(said, in)
+		return false
+	}
+	u := l.uplink()
+	digest := wire.EnvelopeDigest([]byte("a policy")).String()
+	u.PolicyDigest = func() string { return digest }
+	if err := u.Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	u.PolicyDigest = func() string { return "none of a collector" }
+	if err := u.Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first := wire.Checkin{Host: l.host, Policy: wire.EnvelopeDigest([]byte("a policy")), Uplink: muster.Version, Now: said[0].Now}
+	if said[0] != first || said[0].Now.IsZero() || said[0].PolicyDigest() != digest || said[1] != (wire.Checkin{Host: l.host}) {
+		t.Errorf("%+v", said)
+	}
+	// A clock that was put right is told once more.
+	said, l.now = nil, l.now.Add(3*time.Hour)
+	for range 3 {
+		if err := u.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !said[0].Now.IsZero() || said[1].Now.IsZero() || !said[2].Now.IsZero() {
+		t.Errorf("%+v", said)
+	}
+}
+
+// Reports that always fail keep neither a request for an audit nor a policy away.
+func TestFailingReportsKeepNothingElseAway(t *testing.T) {
+	l := newLab(t, 1)
+	l.collector.AuditNow, l.collector.Policy = true, zipped(t, "a bundle")
+	l.collector.Before = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/v1/reports" {
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	}
+	if err := l.uplink().Once(t.Context()); err == nil || !strings.Contains(err.Error(), "ship reports") {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"audit-request", "policy.tar.gz"} {
+		if _, err := os.Stat(l.path("inbox", name)); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -273,6 +416,20 @@ func TestRefusalsAreFinalAndTold(t *testing.T) {
 	}
 	if s := l.status(); len(s.Refused) != 0 || len(l.receipts()) != 3 {
 		t.Errorf("after a day: %+v", s)
+	}
+}
+
+// A disk that fails for a moment costs an hour, and not a day.
+func TestUnreadableReportIsTriedAgain(t *testing.T) {
+	l := newLab(t, 1)
+	l.diskFails = true
+	u := l.uplink()
+	if err := u.Once(t.Context()); err == nil || !strings.Contains(err.Error(), syscall.EIO.Error()) {
+		t.Fatal(err)
+	}
+	l.diskFails, l.now = false, l.now.Add(soonAgain+time.Second)
+	if err := u.Once(t.Context()); err != nil || len(l.receipts()) != 1 {
+		t.Errorf("%v, %d receipts", err, len(l.receipts()))
 	}
 }
 
@@ -310,6 +467,27 @@ func TestAnswersThatAreNone(t *testing.T) {
 		"no policy but a page": {"/v1/policy", func(w http.ResponseWriter) {
 			fmt.Fprint(w, "<html>")
 		}, "login page"},
+		"right words, wrong type": {"/v1/checkin", func(w http.ResponseWriter) {
+			w.Header().Set("Content-Type", "application/octet-stream")
+			answerNow(w)
+		}, "login page"},
+		"type that is none": {"/v1/checkin", func(w http.ResponseWriter) {
+			w.Header()["Content-Type"] = []string{";;"}
+			answerNow(w)
+		}, "login page"},
+		"empty": {"/v1/checkin", func(w http.ResponseWriter) {
+			w.Header().Set("Content-Type", wire.TypeCBOR)
+		}, "malformed"},
+		"network that wants a sign-in": {"/v1/checkin", func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusNetworkAuthenticationRequired)
+		}, "login page"},
+		"proxy that wants a sign-in": {"/v1/enroll", func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusProxyAuthRequired)
+		}, "login page"},
+		"busy": {"/v1/reports", func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", "60")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}, "busy (429 Too Many Requests)"},
 		"server error": {"/v1/checkin", func(w http.ResponseWriter) {
 			http.Error(w, "oops", http.StatusInternalServerError)
 		}, "500"},
@@ -339,10 +517,22 @@ func TestAnswersThatAreNone(t *testing.T) {
 			if stored, _ := l.collector.Stored(); len(l.receipts()) != len(stored) {
 				t.Errorf("receipts %v", l.receipts())
 			}
-			if entries, _ := os.ReadDir(l.path("inbox")); len(entries) != 0 {
+			// What an honest answer brought may be there, and nothing else.
+			entries, _ := os.ReadDir(l.path("inbox"))
+			if honest := c.path == "/v1/reports"; len(entries) != 0 && (!honest || len(entries) != 1 || entries[0].Name() != "policy.tar.gz") {
 				t.Errorf("in the inbox: %v", entries)
 			}
 		})
+	}
+}
+
+func answerNow(w http.ResponseWriter) {
+	b, err := wire.Marshal(wire.CheckinAnswer{NextSeconds: 300, Now: time.Now()})
+	if err == nil {
+		_, err = w.Write(b)
+	}
+	if err != nil {
+		panic(http.ErrAbortHandler)
 	}
 }
 

@@ -139,6 +139,7 @@ func TestKill(t *testing.T) {
 type client struct {
 	*testing.T
 	url, token string
+	http       http.Client
 	keys       []*ecdsa.PublicKey
 	key        *ecdsa.PrivateKey
 	id         muster.HostID
@@ -149,16 +150,30 @@ type client struct {
 
 func (c *client) enroll() {
 	c.Helper()
+	if state, err := c.introduce(); err != nil || state != muster.HostActive {
+		c.Fatal(state, err)
+	}
+}
+
+// introduce enrolls the host, with a new key where it has none.
+func (c *client) introduce() (muster.HostState, error) {
+	c.Helper()
 	var err error
-	c.key, err = wire.NewKey()
-	must(c.T, err)
-	c.id, err = wire.HostIDOf(&c.key.PublicKey)
-	must(c.T, err)
+	if c.key == nil {
+		c.key, err = wire.NewKey()
+		must(c.T, err)
+		c.id, err = wire.HostIDOf(&c.key.PublicKey)
+		must(c.T, err)
+	}
 	b, err := wire.SignEnrollment(muster.Enrollment{Hostname: "pc", County: "17031", Profile: muster.Workstation, Platform: muster.Linux}, c.key)
 	must(c.T, err)
-	if _, err := c.post("/v1/enroll", b); err != nil {
-		c.Fatal(err)
+	b, err = c.post("/v1/enroll", b)
+	if err != nil {
+		return "", err
 	}
+	var a wire.EnrollAnswer
+	err = wire.Unmarshal(b, &a)
+	return a.State, err
 }
 
 func (c *client) post(path string, body []byte) ([]byte, error) {
@@ -169,7 +184,7 @@ func (c *client) post(path string, body []byte) ([]byte, error) {
 		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -241,6 +256,9 @@ func TestCommands(t *testing.T) {
 		{"hosts list --data " + data, 0, "LAST REPORT"},
 		{"hosts approve habcdefghijklmnopqrstuvwxyz --data " + data, 1, "no host has the id"},
 		{"hosts approve x", 2, "host id"},
+		{"hosts audit habcdefghijklmnopqrstuvwxyz --data " + data, 1, "no host has the id"},
+		{"serve --state 17 --auth-key-file key", 2, "--tailnet-hostname"},
+		{"site --county 17031 --policy-key " + key + " --control-url https://headscale.example.gov --data " + data, 0, `"control_url": "https://headscale.example.gov"`},
 		{"site --county 17031 --data " + data, 1, "policy_keys"},
 		{"site --county 1703 --data " + data, 2, "five-digit"},
 		{"site --county 17031 --policy-key " + key + " --data " + data, 0, `"name": "Illinois"`},

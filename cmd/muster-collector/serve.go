@@ -1,19 +1,16 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,16 +18,26 @@ import (
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/collector"
 	"github.com/passmuster/muster/internal/fips"
+	"github.com/passmuster/muster/internal/tailnet"
 	"github.com/passmuster/muster/internal/wire"
 )
 
 func newServeCommand(o *options) *cobra.Command {
 	var policy string
+	var far tailnetFlags
 	cmd := &cobra.Command{
 		Use:   "serve --state NN",
 		Short: "Receive reports and serve the dashboard, until stopped",
 		Long: `Receive reports and serve the dashboard until SIGTERM or Ctrl-C, then finish what was
 begun. A link that opens the dashboard once is printed at start.
+
+With --tailnet-hostname the counties' hosts reach it over a tailnet. A node with the
+tag tag:county-17031 may speak for the hosts of county 17031 and for no other; what
+comes from one without such a tag waits for approval, and so does a second host from
+one node. People see the dashboard there by a grant in the tailnet's policy, of the app
+capability ` + tailnet.Capability + ` with the value {"roles": ["viewer"]}:
+a viewer reads, an operator also approves hosts, asks for audits and uploads courier
+files, a ciso also rolls out policies.
 
 Scripts on this computer read the JSON API under /api/v1 with the token in
 keys/api-token of the data folder, as Authorization: Bearer TOKEN.`,
@@ -39,7 +46,7 @@ keys/api-token of the data folder, as Authorization: Bearer TOKEN.`,
 			if len(o.State) != 2 || strings.Trim(o.State, "0123456789") != "" {
 				return usage(cmd, fmt.Errorf("--state %q is not a two-digit FIPS code, for example 17", o.State))
 			}
-			if err := checkLoopback(o.Listen); err != nil {
+			if err := errors.Join(checkLoopback(o.Listen), far.check()); err != nil {
 				return usage(cmd, err)
 			}
 			if o.Name == "" {
@@ -51,7 +58,7 @@ keys/api-token of the data folder, as Authorization: Bearer TOKEN.`,
 						return err
 					}
 				}
-				return c.Run(cmd.Context(), func(link string) {
+				return far.run(cmd.Context(), c, func(link string) {
 					fmt.Fprintf(cmd.OutOrStdout(), "dashboard %s\n", link)
 				})
 			})
@@ -61,6 +68,7 @@ keys/api-token of the data folder, as Authorization: Bearer TOKEN.`,
 	f.StringVar(&o.State, "state", "", "two-digit FIPS code of the state whose hosts are let in")
 	f.StringVar(&o.Listen, "listen", collector.DefaultListen, "address on this computer")
 	f.StringVar(&policy, "policy", "", "policy bundle to publish at start, to every host")
+	far.add(cmd)
 	return cmd
 }
 
@@ -72,7 +80,7 @@ func checkLoopback(address string) error {
 }
 
 func newSiteCommand(o *options) *cobra.Command {
-	var county, profile, url string
+	var county, profile, url, control string
 	var keys []string
 	cmd := &cobra.Command{
 		Use:   "site --county NNNNN --policy-key FILE",
@@ -82,7 +90,7 @@ this computer it has a token with which hosts here enroll without approval.`,
 		Example: `  muster-collector site --county 17031 --policy-key policy-key.pem.pub > site.json`,
 		Args:    func(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.NoArgs(cmd, args)) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s := collector.SiteOptions{CollectorURL: url}
+			s := collector.SiteOptions{CollectorURL: url, ControlURL: control}
 			var err error
 			if s.County, err = muster.ParseCounty(county); err != nil {
 				return usage(cmd, err)
@@ -123,6 +131,7 @@ this computer it has a token with which hosts here enroll without approval.`,
 	f.StringVar(&county, "county", "", "five-digit FIPS code of the county")
 	f.StringVar(&profile, "profile", "", "default profile of its hosts: workstation or ems")
 	f.StringVar(&url, "collector", "http://"+collector.DefaultListen, "where its hosts find this collector")
+	f.StringVar(&control, "control-url", "", "control server of the tailnet that leads there (default: Tailscale's own)")
 	f.StringArrayVar(&keys, "policy-key", nil, "public key of who signs policies (muster policy keygen makes it); may be repeated")
 	return cmd
 }
@@ -141,71 +150,6 @@ func readPublicKey(name string) ([]byte, error) {
 		return nil, fmt.Errorf("policy key %s: %w", name, err)
 	}
 	return block.Bytes, nil
-}
-
-func newHostsCommand(o *options) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "hosts",
-		Short: "List hosts, and approve those that wait",
-		Args:  func(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.NoArgs(cmd, args)) },
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(&cobra.Command{
-		Use:   "list",
-		Short: "List hosts, those that wait for approval first",
-		Args:  func(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.NoArgs(cmd, args)) },
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return o.with(cmd, func(c *collector.Collector) error { return listHosts(cmd.Context(), c, cmd.OutOrStdout()) })
-		},
-	}, &cobra.Command{
-		Use:   "approve ID...",
-		Short: "Let the reports of waiting hosts count",
-		Args:  func(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.MinimumNArgs(1)(cmd, args)) },
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var ids []muster.HostID
-			for _, a := range args {
-				id, err := muster.ParseHostID(a)
-				if err != nil {
-					return usage(cmd, fmt.Errorf("%s: %w", a, err))
-				}
-				ids = append(ids, id)
-			}
-			return o.with(cmd, func(c *collector.Collector) error {
-				for _, id := range ids {
-					err := c.Approve(cmd.Context(), id)
-					if errors.Is(err, fs.ErrNotExist) {
-						return fmt.Errorf("no host has the id %s: muster-collector hosts list shows them", id)
-					}
-					if err != nil {
-						return err
-					}
-					fmt.Fprintf(cmd.OutOrStdout(), "approved %s\n", id)
-				}
-				return nil
-			})
-		},
-	})
-	return cmd
-}
-
-func listHosts(ctx context.Context, c *collector.Collector, out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tSTATE\tCOUNTY\tPROFILE\tHOSTNAME\tLAST REPORT")
-	page, err := c.Pending(ctx)
-	for after := muster.HostID(""); err == nil; {
-		for _, h := range page {
-			last := "never"
-			if !h.LastSeen.IsZero() {
-				last = h.LastSeen.Format(time.RFC3339)
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%q\t%s\n", h.ID, h.State, h.County, h.Profile, h.Hostname, last)
-		}
-		if page, err = c.Hosts(ctx, after, 1000); len(page) == 0 {
-			break
-		}
-		after = page[len(page)-1].ID
-	}
-	return errors.Join(err, w.Flush())
 }
 
 func newLinkCommand(o *options) *cobra.Command {

@@ -4,12 +4,9 @@
 package main
 
 import (
-	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -19,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/passmuster/muster"
-	"github.com/passmuster/muster/agent/outbox"
 	"github.com/passmuster/muster/agent/state"
 	"github.com/passmuster/muster/agent/uplink"
 	"github.com/passmuster/muster/internal/cli"
@@ -48,9 +44,11 @@ func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
 type flags struct {
-	state, site, logFormat string
-	once                   bool
-	interval               time.Duration
+	state, site, logFormat  string
+	tailnetDir, authKeyFile string
+	once, version           bool
+	interval                time.Duration
+	maxRate                 string
 }
 
 func newRootCommand() *cobra.Command {
@@ -62,9 +60,12 @@ func newRootCommand() *cobra.Command {
 collector of the state, and brings receipts and policies back. It runs until it is
 stopped, or does it once with --once.
 
+Where the site file names a collector on another computer, it joins the state's tailnet
+as a node of its own. The first time that takes an auth key, in --auth-key-file or in
+the environment variable MUSTER_AUTH_KEY; both are forgotten once it is in.
+
 Exit codes: 0 stopped, or all mail carried; 1 the collector was not reached, or, with
 --once, it refused a report; 2 wrong command line or site file.`,
-		Version:       muster.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -75,16 +76,25 @@ Exit codes: 0 stopped, or all mail carried; 1 the collector was not reached, or,
 		if len(args) > 0 {
 			return help(cmd, fmt.Errorf("unknown argument %q", args[0]))
 		}
+		if f.version {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), root.Name(), muster.Version)
+			return err
+		}
 		return f.run(cmd.Context(), cmd.ErrOrStderr())
 	}
 	root.Args, root.RunE = cobra.ArbitraryArgs, runE
 	root.SetFlagErrorFunc(help)
-	root.SetVersionTemplate("muster-uplink {{.Version}}\n")
+	// Not cobra's own: with a template of text/template the linker keeps every method
+	// of the program, a third of its size.
+	root.Flags().BoolVarP(&f.version, "version", "v", false, "print the version")
 	p := root.PersistentFlags()
 	p.StringVar(&f.state, "state", state.DefaultDir(), "state `FOLDER` that muster has made")
-	p.StringVar(&f.site, "site", defaultSite(), "site `FILE` that ties this host to its state")
+	p.StringVar(&f.site, "site", defaultFile("site.json"), "site `FILE` that ties this host to its state")
 	p.BoolVar(&f.once, "once", false, "carry all mail once, then stop")
 	p.DurationVar(&f.interval, "interval", uplink.DefaultInterval, "time between check-ins where the collector names none")
+	p.StringVar(&f.maxRate, "max-rate", "", "use at most this much of the line, both ways together: a `RATE` such as 64kbit or 2mbit")
+	p.StringVar(&f.tailnetDir, "tailnet-dir", "", "`FOLDER` for this computer's place in the tailnet (default: uplink/tailnet in the state folder)")
+	p.StringVar(&f.authKeyFile, "auth-key-file", defaultFile("authkey"), "`FILE` with the key that lets this computer into the tailnet; deleted once it is in")
 	p.StringVar(&f.logFormat, "log-format", "text", "`FORMAT` of the log on standard error: text or json")
 	root.AddCommand(&cobra.Command{
 		Use: "run", Short: "Carry mail until stopped (the default)",
@@ -93,71 +103,12 @@ Exit codes: 0 stopped, or all mail carried; 1 the collector was not reached, or,
 	return root
 }
 
-func defaultSite() string {
+// defaultFile lies where the installer puts it.
+func defaultFile(name string) string {
 	if runtime.GOOS == "windows" {
-		return filepath.Join(cmp.Or(os.Getenv("ProgramData"), `C:\ProgramData`), "Muster", "site.json")
+		return filepath.Join(state.DefaultDir(), name)
 	}
-	return "/etc/muster/site.json"
-}
-
-func (f *flags) run(ctx context.Context, stderr io.Writer) error {
-	if f.interval <= 0 {
-		return &usageError{fmt.Errorf("--interval %v is not a time span", f.interval), "use for example --interval 15m"}
-	}
-	logger, err := newLogger(stderr, f.logFormat)
-	if err != nil {
-		return err
-	}
-	u, err := f.open(logger)
-	if err != nil {
-		return err
-	}
-	if f.once {
-		return u.Once(ctx)
-	}
-	logger.Info("started", "version", muster.Version, "state", f.state)
-	err = u.Run(ctx)
-	logger.Info("stopped")
-	return err
-}
-
-func (f *flags) open(logger *slog.Logger) (*uplink.Uplink, error) {
-	b, err := os.ReadFile(f.site)
-	if err != nil {
-		hint := "ask the state for it, and give its place with --site"
-		if errors.Is(err, fs.ErrPermission) {
-			hint = "the user that runs muster-uplink must be able to read it"
-		}
-		return nil, &usageError{fmt.Errorf("site file: %w", err), hint}
-	}
-	site, err := muster.ParseSite(b)
-	if err != nil {
-		return nil, &usageError{err, "correct " + f.site + ", or ask the state for a new one"}
-	}
-	folder, err := state.OpenReader(f.state)
-	if err != nil {
-		return nil, &usageError{err, "muster audit makes the folder; --state says where it is"}
-	}
-	box, err := outbox.OpenReader(folder.OutboxDir())
-	if err != nil {
-		return nil, &usageError{err, "the user that runs muster-uplink must be in the group " + state.UplinkGroup}
-	}
-	u, err := uplink.New(uplink.Options{
-		Site:           site,
-		Outbox:         box,
-		EnrollmentFile: folder.EnrollmentFile(),
-		ReceiptsDir:    folder.ReceiptsDir(),
-		InboxDir:       folder.InboxDir(),
-		StatusFile:     folder.StatusFile("uplink"),
-		PolicyDigest:   func() string { return lastAudit(folder).Policy.Digest },
-		PolicyRefused:  func() bool { return lastAudit(folder).PolicyRefused != "" },
-		Interval:       f.interval,
-		Logger:         logger,
-	})
-	if err != nil {
-		return nil, &usageError{err, "correct " + f.site + ", or ask the state for a new one"}
-	}
-	return u, nil
+	return "/etc/muster/" + name
 }
 
 // audited is what the uplink reads of the status that muster leaves: which bundle

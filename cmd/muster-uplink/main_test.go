@@ -70,16 +70,24 @@ func newLab(t *testing.T) *lab {
 	enrollment, err := wire.SignEnrollment(muster.Enrollment{Hostname: "PC", County: "17031"}, l.key)
 	must(err)
 	must(os.WriteFile(l.folder.EnrollmentFile(), enrollment, 0o600))
-	der, err := wire.MarshalPublicKey(l.collector.Key.Public())
-	must(err)
-	site, err := json.Marshal(muster.Site{
-		Schema: muster.SiteSchema, Name: "State of Example", State: "17", County: "17031", Collector: server.URL,
-		PolicyKeys: [][]byte{der}, ReceiptKeys: [][]byte{der}, Token: "a token",
-	})
-	must(err)
 	l.collector.Token = "a token"
-	must(os.WriteFile(l.site, site, 0o600))
+	l.writeSite(server.URL, "", "a token")
 	return l
+}
+
+func (l *lab) writeSite(collector, control, token string) {
+	l.t.Helper()
+	der, err := wire.MarshalPublicKey(l.collector.Key.Public())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	site, err := json.Marshal(muster.Site{
+		Schema: muster.SiteSchema, Name: "State of Example", State: "17", County: "17031", Collector: collector, ControlURL: control,
+		PolicyKeys: [][]byte{der}, ReceiptKeys: [][]byte{der}, Token: token,
+	})
+	if err = errors.Join(err, os.WriteFile(l.site, site, 0o600)); err != nil {
+		l.t.Fatal(err)
+	}
 }
 
 // audit adds a report, as muster would.
@@ -253,6 +261,7 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"--state", t.TempDir()}, "run muster audit first"},
 		{[]string{"--log-format", "xml"}, "use text or json"},
 		{[]string{"--interval", "-1s"}, "--interval"},
+		{[]string{"--max-rate", "fast"}, "--max-rate"},
 	} {
 		args := append([]string{"--state", l.folder.Dir(), "--site", l.site, "--once"}, c.args...)
 		var stdout, stderr bytes.Buffer
@@ -267,18 +276,7 @@ func TestWrongUse(t *testing.T) {
 func TestUnreachedCollector(t *testing.T) {
 	l := newLab(t)
 	l.audit()
-	site, err := os.ReadFile(l.site)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var s muster.Site
-	if err := json.Unmarshal(site, &s); err != nil {
-		t.Fatal(err)
-	}
-	site = bytes.ReplaceAll(site, []byte(s.Collector), []byte("http://127.0.0.1:1"))
-	if err := os.WriteFile(l.site, site, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	l.writeSite("http://127.0.0.1:1", "", "a token")
 	var stdout, stderr bytes.Buffer
 	code := run([]string{"--state", l.folder.Dir(), "--site", l.site, "--once"}, &stdout, &stderr)
 	if code != cli.Failed || !strings.Contains(stderr.String(), "nothing is lost") || l.waiting() != 1 {

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"runtime"
@@ -29,30 +31,30 @@ const (
 	// A chunk is closed by either of these; one larger report is a chunk of its own.
 	maxChunk      = 32      // reports
 	maxChunkBytes = 1 << 20 // of envelopes or of bodies, whichever are larger
-	// retryAfter is what a host is told to wait where there is no room, before jitter.
-	retryAfter = 10 * time.Second
+	// A host is told to wait for so long where there is no room: at random, so that
+	// those that came together do not come back together.
+	retryLeast, retryMost = 5, 15 // seconds
 )
 
-// errToken: the request came with a token that is not ours, or from elsewhere.
-var errToken = errors.New("the token is not valid here")
+// errStranger: Identify refuses the sender.
+var errStranger = errors.New("the collector does not let this sender in")
 
-// LoopbackToken approves what comes from this computer with the token as
-// bearer. A request without any token is served and approved nothing; a wrong
-// one is refused.
-func LoopbackToken(token string) func(*http.Request, muster.County) (bool, error) {
+// LoopbackToken knows who is on this computer and has the token as bearer. A
+// request without any token is a stranger's; a wrong one is refused.
+func LoopbackToken(token string) func(*http.Request) (muster.Peer, error) {
 	want := sha256.Sum256([]byte(token))
-	return func(r *http.Request, _ muster.County) (bool, error) {
+	return func(r *http.Request) (muster.Peer, error) {
 		header := r.Header.Get("Authorization")
 		if header == "" {
-			return false, nil
+			return muster.Peer{}, nil
 		}
 		got, isBearer := strings.CutPrefix(header, "Bearer ")
 		sum := sha256.Sum256([]byte(got))
 		from, _, err := net.SplitHostPort(r.RemoteAddr)
 		if err != nil || token == "" || !isBearer || !muster.IsLoopback(from) || subtle.ConstantTimeCompare(sum[:], want[:]) != 1 {
-			return false, errToken
+			return muster.Peer{}, errors.New("the token is not valid here")
 		}
-		return true, nil
+		return muster.Peer{Local: true}, nil
 	}
 }
 
@@ -72,7 +74,7 @@ func Problem(w http.ResponseWriter, status int, code, detail string) {
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
 	if status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
+		h.Set("Retry-After", strconv.Itoa(retryLeast+rand.IntN(retryMost-retryLeast+1)))
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(b) // a client that has gone needs no answer
@@ -82,6 +84,7 @@ func Problem(w http.ResponseWriter, status int, code, detail string) {
 func (g *Ingest) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var tooLong *http.MaxBytesError
 	var network net.Error
+	var no *refusedError
 	switch {
 	case errors.As(err, &tooLong), errors.Is(err, wire.ErrTooLarge):
 		// What is not read is not wanted.
@@ -101,8 +104,10 @@ func (g *Ingest) fail(w http.ResponseWriter, r *http.Request, err error) {
 			"this host has made a newer statement, of another county or profile: is its clock right?")
 	case errors.Is(err, muster.ErrPending):
 		Problem(w, http.StatusServiceUnavailable, "too_many_pending", err.Error())
-	case errors.Is(err, errToken):
+	case errors.Is(err, errStranger):
 		Problem(w, http.StatusUnauthorized, "bad_token", err.Error())
+	case errors.As(err, &no):
+		Problem(w, http.StatusForbidden, string(no.code), no.err.Error())
 	case r.Context().Err() != nil: // nobody would see an answer
 	default:
 		g.Logger.Error("request failed", "path", r.URL.Path, "error", err)
@@ -117,45 +122,57 @@ func answer(w http.ResponseWriter, v any) {
 		return
 	}
 	w.Header().Set("Content-Type", wire.TypeCBOR)
+	w.Header()["Date"] = nil // bytes; the check-in's answer has the time
 	_, _ = w.Write(b)
 }
 
 // enroll takes a host's signed statement about itself.
-func (g *Ingest) enroll(w http.ResponseWriter, r *http.Request) {
+func (g *Ingest) enroll(w http.ResponseWriter, r *http.Request, peer muster.Peer) {
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxStatement))
+	var state muster.HostState
+	if err == nil {
+		state, err = g.admit(r.Context(), b, peer)
+	}
 	if err != nil {
 		g.fail(w, r, err)
 		return
 	}
-	e, id, err := wire.VerifyEnrollment(b)
+	answer(w, wire.EnrollAnswer{State: state})
+}
+
+// admit enrolls a host by its signed statement, which the peer brought.
+func (g *Ingest) admit(ctx context.Context, statement []byte, peer muster.Peer) (muster.HostState, error) {
+	e, id, err := wire.VerifyEnrollment(statement)
 	if err != nil {
-		g.fail(w, r, err)
-		return
+		return "", err
 	}
 	host, err := enrolled(e, id)
 	if err != nil {
-		g.fail(w, r, err)
-		return
+		return "", err
 	}
 	if e.County.State() != g.State {
-		Problem(w, http.StatusForbidden, string(wire.CodeWrongCounty),
-			fmt.Sprintf("county %s is not in state %s: check the site file", e.County, g.State))
-		return
+		return "", refuse(wire.CodeWrongCounty, "county %s is not in state %s: check the site file", e.County, g.State)
 	}
-	host.Demo = host.Demo || g.Demo
-	approved, err := g.Approve(r, e.County)
-	if err != nil {
-		g.fail(w, r, err)
-		return
+	if err := mayFor(peer, e.County); err != nil {
+		return "", err
 	}
-	state, err := g.Store.Enroll(r.Context(), host, approved, e.MadeAt, g.Now())
+	host.Demo, host.Node = host.Demo || g.Demo, peer.Node
+	state, err := g.Store.Enroll(ctx, host, peer.SpeaksFor(e.County), e.MadeAt, g.Now())
 	if err != nil {
-		g.fail(w, r, err)
-		return
+		return "", err
 	}
 	g.keys.remove(id)
-	g.Logger.Info("host enrolled", "host", id, "county", e.County, "state", state)
-	answer(w, wire.EnrollAnswer{State: state})
+	g.Logger.Info("host enrolled", "host", id, "county", e.County, "state", state, "node", peer.Name)
+	return state, nil
+}
+
+// mayFor refuses a node that is tagged for other counties. One without any such
+// tag may bring what a person then approves.
+func mayFor(peer muster.Peer, county muster.County) error {
+	if len(peer.Counties) > 0 && !peer.SpeaksFor(county) {
+		return refuse(wire.CodeWrongCounty, "the node %s has no tag for county %s: have it tagged tag:county-%s", peer.Name, county, county)
+	}
+	return nil
 }
 
 // enrolled checks what a host says of itself, beyond its signature.
@@ -169,8 +186,8 @@ func enrolled(e muster.Enrollment, id muster.HostID) (muster.Enrolled, error) {
 	if _, err := muster.ParseProfile(string(e.Profile)); err != nil {
 		return malformed(err)
 	}
-	if len(e.Agent) > maxText || !sane(e.MadeAt) {
-		return malformed(errors.New("the agent's version is too long, or the time is not one of a clock"))
+	if max(len(e.Agent), len(e.Machine)) > maxText || !sane(e.MadeAt) {
+		return malformed(errors.New("the agent's version or the machine's name is too long, or the time is not one of a clock"))
 	}
 	if e.Platform != muster.Windows && e.Platform != muster.Linux {
 		return malformed(fmt.Errorf("platform %q is not known", e.Platform))
@@ -188,31 +205,69 @@ func enrolled(e muster.Enrollment, id muster.HostID) (muster.Enrolled, error) {
 		// Our own encoding, of which the id is taken.
 		PublicKey: der,
 		Agent:     e.Agent,
+		Machine:   e.Machine,
 	}, nil
 }
 
 // checkin answers a host's hint.
-func (g *Ingest) checkin(w http.ResponseWriter, r *http.Request) {
+func (g *Ingest) checkin(w http.ResponseWriter, r *http.Request, peer muster.Peer) {
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxStatement))
 	var in wire.Checkin
 	if err == nil {
 		err = wire.Unmarshal(b, &in)
 	}
-	var etag string
+	now := g.Now().UTC()
+	out := wire.CheckinAnswer{NextSeconds: int(NextCheckin.Seconds()), Now: now}
 	if err == nil {
-		etag, err = g.offers(r.Context(), in.Host, in.PolicyDigest)
+		out.AuditNow, err = g.wantsAudit(r.Context(), &in, peer, now)
+	}
+	if err == nil {
+		out.PolicyETag, err = g.offers(r.Context(), in.Host, in.PolicyDigest())
 	}
 	if err != nil {
 		g.fail(w, r, err)
 		return
 	}
-	answer(w, wire.CheckinAnswer{PolicyETag: etag, NextSeconds: int(NextCheckin.Seconds()), Now: g.Now().UTC()})
+	answer(w, out)
+}
+
+// wantsAudit reports whether someone asked for an audit and no report of later
+// came: one that was collected later by the host's clock, where that is known. A
+// host that is not enrolled may ask for a policy all the same.
+func (g *Ingest) wantsAudit(ctx context.Context, in *wire.Checkin, peer muster.Peer, now time.Time) (bool, error) {
+	k, err := g.host(ctx, in.Host)
+	var no *refusedError
+	if errors.As(err, &no) {
+		return false, nil
+	}
+	if err == nil {
+		err = g.hears(ctx, k, in.Host, peer)
+	}
+	if err != nil {
+		return false, err
+	}
+	if !in.Now.IsZero() {
+		ahead := in.Now.Sub(now)
+		k.ahead.Store(&ahead)
+	}
+	h, err := g.Store.Host(ctx, in.Host)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	switch ahead := k.ahead.Load(); {
+	case err != nil || h.AuditWanted.IsZero():
+		return false, err
+	case ahead == nil:
+		return !h.LastSeen.After(h.AuditWanted), nil
+	default: // and its clock may have been put right since
+		return h.LastSeen.Before(h.AuditWanted) || !h.CollectedAt.After(h.AuditWanted.Add(*ahead)), nil
+	}
 }
 
 // reports takes a batch and answers one outcome each, in the batch's order.
 // Where the batch breaks off, has more than maxReports or the store fails
 // midway, what was decided is answered and the rest is left out: the host keeps it.
-func (g *Ingest) reports(w http.ResponseWriter, r *http.Request) {
+func (g *Ingest) reports(w http.ResponseWriter, r *http.Request, peer muster.Peer) {
 	if r.ContentLength > wire.MaxBatch {
 		g.fail(w, r, wire.ErrTooLarge)
 		return
@@ -224,13 +279,23 @@ func (g *Ingest) reports(w http.ResponseWriter, r *http.Request) {
 	}
 	var out bytes.Buffer
 	seq := wire.NewSeqWriter(&out)
-	for n := 0; err == nil && n < maxReports; {
+	held := 0
+	letGo := func() { g.held.Add(int64(-held)); held = 0 }
+	defer letGo()
+	for n := 0; err == nil && n < maxReports; letGo() {
 		var frames []wire.Frame
 		var decided []wire.Outcome
-		frames, err = readChunk(in)
+		frames, err = readChunk(func(f *wire.Frame) error {
+			err := in.Read(f)
+			held += len(f.Body)
+			if g.held.Add(int64(len(f.Body))) > int64(g.MaxHeld) && err == nil {
+				err = errBusy
+			}
+			return err
+		})
 		if len(frames) > 0 {
 			var failed error
-			if decided, failed = g.decide(r, frames, out.Len() == 0); failed != nil {
+			if decided, failed = g.decide(r, frames, peer, out.Len() == 0); failed != nil {
 				err = failed
 			}
 		}
@@ -247,6 +312,7 @@ func (g *Ingest) reports(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, wire.MaxBatch))
 		}
 		w.Header().Set("Content-Type", wire.TypeSeq)
+		w.Header()["Date"] = nil
 		_, _ = w.Write(out.Bytes())
 	case errors.Is(err, errBusy):
 		Problem(w, http.StatusServiceUnavailable, "busy", err.Error())
@@ -257,10 +323,10 @@ func (g *Ingest) reports(w http.ResponseWriter, r *http.Request) {
 
 // readChunk reads frames until a chunk is full. It returns those that it read
 // also with an error, io.EOF after the last.
-func readChunk(in *wire.SeqReader) (frames []wire.Frame, err error) {
+func readChunk(read func(*wire.Frame) error) (frames []wire.Frame, err error) {
 	for size := 0; len(frames) < maxChunk && size < maxChunkBytes; {
 		var f wire.Frame
-		if err := in.Read(&f); err != nil {
+		if err := read(&f); err != nil {
 			return frames, err
 		}
 		frames, size = append(frames, f), size+max(len(f.Body), int(min(f.Size, wire.MaxEnvelope)))
@@ -271,16 +337,19 @@ func readChunk(in *wire.SeqReader) (frames []wire.Frame, err error) {
 var errBusy = errors.New("too many reports at once: try again later")
 
 // decide verifies, stores and receipts the frames. The first chunk of a request
-// is turned away where there is no place for it; a later one waits.
-func (g *Ingest) decide(r *http.Request, frames []wire.Frame, first bool) ([]wire.Outcome, error) {
+// is turned away where there is no place for it within Patience; a later one waits.
+func (g *Ingest) decide(r *http.Request, frames []wire.Frame, peer muster.Peer, first bool) ([]wire.Outcome, error) {
 	select {
 	case g.busy <- struct{}{}:
 	default:
+		var late <-chan time.Time
 		if first {
-			return nil, errBusy
+			late = time.After(g.Patience)
 		}
 		select {
 		case g.busy <- struct{}{}:
+		case <-late:
+			return nil, errBusy
 		case <-r.Context().Done():
 			return nil, r.Context().Err()
 		}
@@ -293,7 +362,7 @@ func (g *Ingest) decide(r *http.Request, frames []wire.Frame, first bool) ([]wir
 	outcomes := make([]wire.Outcome, len(frames))
 	errs := make([]error, len(frames))
 	each(len(frames), func(i int) {
-		accepted[i], envelopes[i], errs[i] = g.verify(r.Context(), &frames[i])
+		accepted[i], envelopes[i], errs[i] = g.verify(r.Context(), &frames[i], peer)
 		accepted[i].ReceivedAt = now
 	})
 

@@ -329,6 +329,54 @@ func TestBusyAndShutdown(t *testing.T) {
 	}
 }
 
+// Who may wait for a place is bounded by what all that wait hold in memory, not by
+// their patience.
+func TestWhatWaitsIsBounded(t *testing.T) {
+	open := make(chan struct{})
+	l := newLab(t, func(o *ingest.Options) {
+		o.Store, o.MaxBusy, o.Patience, o.MaxHeld = gate{o.Store, open}, 1, time.Hour, 32<<10
+	})
+	codes := make(chan int, 20)
+	var all sync.WaitGroup
+	for i := range cap(codes) {
+		h := newHost(t, uint64(i)).enrolled(l.url)
+		body := batch(t, h.next()) // some 10 kB
+		all.Go(func() {
+			r, err := http.Post(l.url+"/v1/reports", wire.TypeSeq, bytes.NewReader(body))
+			if err != nil {
+				t.Error(err)
+				codes <- 0
+				return
+			}
+			r.Body.Close()
+			codes <- r.StatusCode
+		})
+	}
+	if code := <-codes; code != http.StatusServiceUnavailable {
+		t.Errorf("no room left: %d", code)
+	}
+	close(open)
+	all.Wait()
+	close(codes)
+	stored := 0
+	for code := range codes {
+		if code == http.StatusOK {
+			stored++
+		} else if code != http.StatusServiceUnavailable {
+			t.Errorf("%d", code)
+		}
+	}
+	if stored == 0 {
+		t.Error("none that waited was stored")
+	}
+	// What was held is let go of.
+	h := newHost(t, 99).enrolled(l.url)
+	for range 9 {
+		h.prev = nil // as large as the first
+		l.ship([]*wire.Frame{h.next()}, wire.CodeStored)
+	}
+}
+
 // poison is a store that cannot take one host's reports, as no store should be.
 type poison struct {
 	ingest.Store

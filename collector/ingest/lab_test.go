@@ -41,7 +41,7 @@ func labAt(t testing.TB, path string, change ...func(*ingest.Options)) *lab {
 	s, err := sqlite.Open(context.Background(), path, nil)
 	must(t, err)
 	l := &lab{TB: t, store: s, key: newKey(t)}
-	o := ingest.Options{Store: s, Key: l.key, State: "17", Approve: ingest.LoopbackToken(token)}
+	o := ingest.Options{Store: s, Key: l.key, State: "17", Identify: ingest.LoopbackToken(token)}
 	for _, c := range change {
 		c(&o)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/passmuster/muster"
@@ -33,7 +34,18 @@ type known struct {
 	key     *ecdsa.PublicKey
 	county  muster.County
 	profile muster.Profile
-	waits   bool // for approval
+	waits   bool                          // for approval
+	node    string                        // of the tailnet, that it enrolled from; "" for none
+	ahead   atomic.Pointer[time.Duration] // its clock before ours, as it last said; nil where it did not
+}
+
+// speaks says why the peer may not bring what this host made, or nil. What comes
+// on loopback without a token proves itself, for a host that has no node.
+func (k *known) speaks(peer muster.Peer) error {
+	if !peer.Local && peer.Node != k.node {
+		return refuse(wire.CodeUnknownHost, "the host enrolled from another node of the tailnet: enroll again")
+	}
+	return mayFor(peer, k.county)
 }
 
 // takes says why a verified report is not taken from this host, or nil.
@@ -85,6 +97,19 @@ func codeOf(err error) wire.Code {
 	return wire.CodeMalformed
 }
 
+// hears refuses a peer that may not speak for the host, after another look.
+func (g *Ingest) hears(ctx context.Context, k *known, id muster.HostID, peer muster.Peer) error {
+	if k.speaks(peer) == nil {
+		return nil
+	}
+	g.keys.remove(id)
+	k, err := g.host(ctx, id)
+	if err != nil {
+		return err
+	}
+	return k.speaks(peer)
+}
+
 // host finds the host's key.
 func (g *Ingest) host(ctx context.Context, id muster.HostID) (*known, error) {
 	if k, ok := g.keys.get(id); ok {
@@ -104,7 +129,7 @@ func (g *Ingest) host(ctx context.Context, id muster.HostID) (*known, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stored key of host %s: %w", id, err)
 	}
-	k := &known{key: key, county: e.County, profile: e.Profile, waits: e.State == muster.HostPending}
+	k := &known{key: key, county: e.County, profile: e.Profile, waits: e.State == muster.HostPending, node: e.Node}
 	g.keys.put(id, k, 1)
 	return k, nil
 }
@@ -112,8 +137,11 @@ func (g *Ingest) host(ctx context.Context, id muster.HostID) (*known, error) {
 // verify opens a frame and believes what its host has signed. Its error is a
 // *refusedError where the report is at fault. The envelope comes back too, to
 // serve as the next base.
-func (g *Ingest) verify(ctx context.Context, f *wire.Frame) (a muster.Accepted, envelope []byte, err error) {
+func (g *Ingest) verify(ctx context.Context, f *wire.Frame, peer muster.Peer) (a muster.Accepted, envelope []byte, err error) {
 	h, err := g.host(ctx, f.Host)
+	if err == nil {
+		err = g.hears(ctx, h, f.Host, peer)
+	}
 	if err != nil {
 		return a, nil, err
 	}

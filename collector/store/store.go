@@ -26,6 +26,9 @@ const BaseWindow = 256
 // reaches the collector can ask.
 const MaxPending = 10_000
 
+// MaxCustody bounds the steps that are kept of one host.
+const MaxCustody = 4096
+
 // Store is safe for concurrent use. A nil error means durable: what a method
 // wrote survives the loss of power. An error means that nothing was written.
 // What does not exist is an error that is fs.ErrNotExist, a full disk one that
@@ -39,10 +42,19 @@ type Store interface {
 	// newer than the one kept can approve and changes nothing else; one that
 	// names another county or profile is an error that is fs.ErrExist. More
 	// than MaxPending waiting hosts are muster.ErrPending.
+	//
+	// What Binding says of its node and machine is kept in any case, and logged. A
+	// host that comes from another node than before must be approved for it, and a
+	// new one waits whatever approved says where its node is that of another active
+	// host, or where it comes without a node from the machine of one that has one.
+	// Active hosts of the county on the same machine are replaced by one that
+	// becomes active there, until they report what they collected later.
 	Enroll(ctx context.Context, e muster.Enrolled, approved bool, madeAt, at time.Time) (muster.HostState, error)
 	// Approve makes a pending host active and logs who did it. An active host
 	// stays active, and nothing is logged.
 	Approve(ctx context.Context, id muster.HostID, actor string, at time.Time) error
+	// RequestAudit notes that someone wants an audit of an active host, and logs e.
+	RequestAudit(ctx context.Context, id muster.HostID, e muster.LogEntry) error
 	// Commit stores the reports in one transaction, in their order, and returns
 	// one result each. Every host must be enrolled. Storing again what is
 	// stored gives a duplicate with the time of the first arrival.
@@ -55,6 +67,9 @@ type Store interface {
 	// SetRing puts a county or a host into a ring, or with no ring out of it,
 	// and logs e.
 	SetRing(ctx context.Context, m muster.RingMember, e muster.LogEntry) error
+	// KeepCustody keeps the steps of enrolled hosts' reports on removable media, each
+	// once; of each host the newest MaxCustody.
+	KeepCustody(ctx context.Context, steps []muster.CustodyEvent) error
 	// Log appends to the audit log.
 	Log(ctx context.Context, e muster.LogEntry) error
 
@@ -66,6 +81,9 @@ type Store interface {
 	// Envelope returns the stored report first, then its base, then the base
 	// of that, down to one that rests on no stored report. seq 0 is the newest.
 	Envelope(ctx context.Context, host muster.HostID, seq uint64) ([]muster.StoredEnvelope, error)
+	// Custody returns the steps of a host's reports, by file in the order in which
+	// these came first, and by time within one.
+	Custody(ctx context.Context, id muster.HostID) ([]muster.CustodyEvent, error)
 	// Bundle returns the bytes of a release.
 	Bundle(ctx context.Context, version int64) ([]byte, error)
 	// AuditLog returns the newest entries first, at most limit.
@@ -75,7 +93,8 @@ type Store interface {
 }
 
 // Reader tells where hosts, counties and controls stand now. Lists are in any
-// order unless said.
+// order unless said. A replaced host is in Hosts, CountyHosts and Host, and in no
+// count and no other list.
 type Reader interface {
 	// Counties that have any host, pending ones included.
 	Counties(ctx context.Context) ([]muster.CountyStanding, error)

@@ -102,8 +102,11 @@ func (s *server) county(ctx context.Context, r *http.Request) (*view, error) {
 		return cmp.Or(cmp.Compare(a.Standing, b.Standing), cmp.Compare(b.Gating, a.Gating),
 			cmp.Compare(b.Other+b.Unsure, a.Other+a.Unsure), cmp.Compare(a.Hostname, b.Hostname), cmp.Compare(a.ID, b.ID))
 	})
-	p.Hosts = len(p.Rows)
 	for _, row := range p.Rows {
+		if row.Standing == standsReplaced {
+			continue
+		}
+		p.Hosts++
 		switch row.Standing {
 		case standsMeeting:
 			p.Meeting++

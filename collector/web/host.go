@@ -53,6 +53,7 @@ type hostPage struct {
 	hostRow
 	Reason    string // one sentence: why it stands so
 	FirstSeen moment
+	Asked     *moment // when someone asked for an audit that has not come yet
 	Clock     string
 	Parts     []hostPart
 	Events    []event
@@ -90,6 +91,10 @@ func (s *server) host(ctx context.Context, r *http.Request) (*view, error) {
 		Earlier:   len(transitions) == transitionsShown,
 		Unread:    unread != nil,
 	}
+	// By the collector's clock: the host's may be anything.
+	if !h.AuditWanted.IsZero() && !h.LastSeen.After(h.AuditWanted) {
+		p.Asked = &moment{h.AuditWanted, s.Now()}
+	}
 	p.Reason = hostReason(p)
 	name := shown(h.Hostname, 64)
 	v := &view{Title: name, Trail: s.trail(h.County), Here: name, Page: p}
@@ -99,6 +104,8 @@ func (s *server) host(ctx context.Context, r *http.Request) (*view, error) {
 
 func hostReason(p *hostPage) string {
 	switch {
+	case p.Standing == standsReplaced:
+		return "This computer was set up again, and reports under another id since. What stands below is how it was before, and counts nowhere."
 	case p.Seq == 0:
 		return "It is enrolled and approved, and its first report has not come yet."
 	case p.Standing == standsStale:

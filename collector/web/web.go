@@ -1,8 +1,9 @@
 // Package web serves the state's dashboard: pages made on the server, for a
 // browser without scripts and without internet. It reads through a Reader and
 // changes nothing. Addresses of pages are promises: /, /counties/{fips},
-// /hosts/{id}, /controls/{id}, /policies. The forms on the last are answered by
-// whoever serves the pages: POST /policies/{version}/promote, …/pause, /policies/rings.
+// /hosts/{id}, /controls/{id}, /policies. The forms on them are answered by whoever
+// serves the pages: POST /policies/{version}/promote, …/pause, /policies/rings,
+// /hosts/{id}/approve, …/audit.
 package web
 
 import (

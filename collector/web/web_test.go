@@ -191,6 +191,35 @@ func TestOneHost(t *testing.T) {
 			nil},
 		"Conflict": {func(h *muster.HostStanding, _ *storybook.Book) { h.Conflict = true },
 			nil, []string{"Two computers may share this identity"}, []string{"Two different reports came with one number."}, nil},
+		"CloneByNode": {func(h *muster.HostStanding, _ *storybook.Book) { h.Conflict, h.ConflictReason = true, muster.CloneNode },
+			nil, []string{"Two computers may share this identity"}, []string{"It went back to a place in the network that it had left"}, nil},
+		"Replaces": {func(h *muster.HostStanding, _ *storybook.Book) { h.Replaces = "hother" },
+			nil, nil, []string{"Before the same machine, as hother"}, nil},
+		"Replaced": {func(h *muster.HostStanding, _ *storybook.Book) { h.ReplacedBy, h.Stale = "hother", true },
+			nil, nil, []string{"Replaced This computer was set up again", "Now the same machine, as hother"}, nil},
+		"AuditWanted": {func(h *muster.HostStanding, _ *storybook.Book) {
+			h.AuditWanted = now.Add(-time.Minute)
+			h.CollectedAt = now.Add(-time.Hour)
+		},
+			nil, nil, []string{"Ask for an audit now", "Asked for 1 minute ago."}, nil},
+		"AuditCame": {func(h *muster.HostStanding, _ *storybook.Book) {
+			h.AuditWanted = now.Add(-time.Hour)
+			h.LastSeen = now.Add(-time.Minute)
+			h.CollectedAt = h.LastSeen
+		},
+			nil, nil, []string{"Ask for an audit now In order"}, nil},
+		"AuditWantedOfClockAhead": {func(h *muster.HostStanding, _ *storybook.Book) {
+			h.AuditWanted = now.Add(-time.Minute)
+			h.LastSeen = now.Add(-time.Hour)
+			h.CollectedAt = now.Add(2 * time.Hour)
+		},
+			nil, nil, []string{"Asked for 1 minute ago."}, nil},
+		"AuditCameOfClockBehind": {func(h *muster.HostStanding, _ *storybook.Book) {
+			h.AuditWanted = now.Add(-time.Hour)
+			h.LastSeen = now.Add(-time.Minute)
+			h.CollectedAt = now.AddDate(0, 0, -40)
+		},
+			nil, nil, []string{"Ask for an audit now In order"}, nil},
 		"ClockAhead": {func(h *muster.HostStanding, _ *storybook.Book) { h.CollectedAt = h.LastSeen.Add(3 * time.Hour) },
 			nil, nil, []string{"At least 3 hours ahead of the collector's"}, nil},
 		"LateReport": {func(h *muster.HostStanding, _ *storybook.Book) { h.CollectedAt = h.LastSeen.AddDate(0, 0, -4) },
@@ -240,6 +269,14 @@ func TestWeakestCountyAndWorstHostComeFirst(t *testing.T) {
 	inOrder(t, open(t, h, "/").Text, "1 of 5 computers meets the baseline", "Big Horn County", "0 of 1", "Albany County", "1 of 4")
 	inOrder(t, open(t, h, "/counties/56001").Text, "Computers Each", "bad Does not meet", "unsure Cannot tell", "silent Not heard from", "good Meets")
 	inOrder(t, open(t, h, "/controls/MVS-ENC-01").Text, "Albany County 1 fails, 1 not checked", "bad", "unsure", "Big Horn County 1 fails")
+}
+
+func TestReplacedHostIsShownAndNotCounted(t *testing.T) {
+	b, id := one(nil)
+	old := b.Hosts[0]
+	old.ID, old.Hostname, old.Stale, old.ReplacedBy = muster.NewHostID([]byte("old")), "CLERK-00", true, id
+	b.Hosts = append(b.Hosts, old)
+	open(t, mustNew(t, b, b.Catalogue), "/counties/56021").has(t, "1 of 1 computer meets the baseline.", "CLERK-00 now "+string(id)+" Replaced not counted Workstation")
 }
 
 func inOrder(tb testing.TB, text string, parts ...string) {

@@ -21,6 +21,7 @@ var words = template.FuncMap{
 	"path":     url.PathEscape,
 	"silence":  func(p muster.Profile) string { return count(int(p.StaleAfter().Hours()/24), "day") },
 	"text":     func(s string) string { return shown(s, 600) },
+	"clone":    cloneWord,
 	"county":   countyName,
 	"platform": platformName,
 	"version":  func() string { return muster.Version },
@@ -144,14 +145,28 @@ const (
 	standsUnknown
 	standsStale
 	standsMeeting
+	standsReplaced // counted nowhere
 )
 
 // Mark names the icon and the colour.
-func (s standing) Mark() string { return []string{"fail", "unknown", "stale", "pass"}[s] }
+func (s standing) Mark() string { return []string{"fail", "unknown", "stale", "pass", "none"}[s] }
 
 // Word is what a person reads beside the icon.
 func (s standing) Word() string {
-	return []string{"Does not meet", "Cannot tell", "Not heard from", "Meets"}[s]
+	return []string{"Does not meet", "Cannot tell", "Not heard from", "Meets", "Replaced"}[s]
+}
+
+// cloneWord says what shows that two computers have one key.
+func cloneWord(c muster.Clone) string {
+	switch c {
+	case muster.CloneChain:
+		return "A report does not follow the one before it."
+	case muster.CloneMachine:
+		return "It reported from two machines. A new mainboard would look the same."
+	case muster.CloneNode:
+		return "It went back to a place in the network that it had left, as two computers do that take turns."
+	}
+	return "Two different reports came with one number."
 }
 
 // mark is a finding's status with a waiver counted in.
@@ -174,6 +189,8 @@ func markOf(s muster.Status, waiver string) mark {
 // standingOf judges by the summary, and by the findings why it is not met.
 func (s *server) standingOf(h muster.HostStanding, findings []muster.FindingStanding) standing {
 	switch {
+	case h.ReplacedBy != "":
+		return standsReplaced
 	case h.Stale:
 		return standsStale
 	case h.Meets():

@@ -12,6 +12,8 @@ const (
 	TypeCBOR = "application/cbor"
 	TypeSeq  = "application/cbor-seq"
 	TypeCOSE = "application/cose; cose-type=cose-sign1"
+	// TypeCourier is a sealed courier file, or the return file that answers it.
+	TypeCourier = "application/vnd.muster.courier"
 )
 
 // Frame is one report on its way: a compressed envelope and what it takes to
@@ -72,21 +74,33 @@ type EnrollAnswer struct {
 	State muster.HostState `cbor:"1,keyasint" json:"state"`
 }
 
-// Checkin is the body of POST /v1/checkin: a hint, never a verdict.
+// Checkin is the body of POST /v1/checkin: a hint, never a verdict. It is sent
+// some 300 times a day, so that what is empty or was said before is left out.
 type Checkin struct {
-	Host         muster.HostID `cbor:"1,keyasint" json:"host"`
-	OutboxDepth  int           `cbor:"2,keyasint" json:"outbox_depth"`
-	PolicyDigest string        `cbor:"3,keyasint" json:"policy_digest"`
-	Uplink       string        `cbor:"4,keyasint" json:"uplink"` // version
-	Now          time.Time     `cbor:"5,keyasint" json:"now"`
+	Host        muster.HostID `cbor:"1,keyasint" json:"host"`
+	OutboxDepth int           `cbor:"2,keyasint,omitempty" json:"outbox_depth"`
+	// Policy is the digest of the bundle that judges; zero where none is known.
+	Policy muster.Digest `cbor:"3,keyasint,omitzero" json:"policy_digest"`
+	// Uplink is its version and Now its clock, in the first check-in of a process.
+	Uplink string    `cbor:"4,keyasint,omitempty" json:"uplink,omitempty"`
+	Now    time.Time `cbor:"5,keyasint,omitzero" json:"now,omitzero"`
+}
+
+// PolicyDigest is Policy as reports and releases name it: hex, "" where none is known.
+func (c Checkin) PolicyDigest() string {
+	if c.Policy.IsZero() {
+		return ""
+	}
+	return c.Policy.String()
 }
 
 // CheckinAnswer tells the host what the collector would like.
 type CheckinAnswer struct {
-	// PolicyETag of the bundle for this host, as GET /v1/policy gives it; "" where none is published.
-	PolicyETag string `cbor:"1,keyasint" json:"policy_etag"`
-	AuditNow   bool   `cbor:"2,keyasint" json:"audit_now"`
+	// PolicyETag of the bundle for this host, as GET /v1/policy gives it; "" where
+	// none is published, or the host judges by it.
+	PolicyETag string `cbor:"1,keyasint,omitempty" json:"policy_etag"`
+	AuditNow   bool   `cbor:"2,keyasint,omitempty" json:"audit_now"`
 	// NextSeconds until the next check-in, before jitter.
-	NextSeconds int       `cbor:"3,keyasint" json:"next_seconds"`
+	NextSeconds int       `cbor:"3,keyasint,omitempty" json:"next_seconds"`
 	Now         time.Time `cbor:"4,keyasint" json:"now"`
 }

@@ -22,6 +22,8 @@ const (
 	KindReport     Kind = "application/vnd.muster.report+cbor"
 	KindReceipt    Kind = "application/vnd.muster.receipt+cbor"
 	KindEnrollment Kind = "application/vnd.muster.enrollment+cbor"
+	// KindMedia is the manifest of removable media, as its JSON text.
+	KindMedia Kind = "application/vnd.muster.media+json"
 )
 
 const signatureSize = 64

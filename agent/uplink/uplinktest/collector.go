@@ -7,6 +7,7 @@ import (
 	"crypto/ecdsa"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -22,12 +23,16 @@ type Collector struct {
 	Before func(w http.ResponseWriter, r *http.Request) bool
 	// Code answers a report other than by its merits; "" leaves it.
 	Code func(seq uint64) wire.Code
+	// Pending: it has approved nobody.
+	Pending bool
 	// NoSample makes it a collector that does not know this program's sample.
 	NoSample bool
 	// SignWith signs receipts; nil means Key.
 	SignWith *ecdsa.PrivateKey
 	Policy   []byte
 	AuditNow bool
+	// Return answers a sealed file; nil means that no sealed files are taken.
+	Return func(sealed []byte) []byte
 
 	Key *ecdsa.PrivateKey
 
@@ -105,6 +110,8 @@ func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = c.checkin(w, body)
 	case "POST /v1/reports":
 		err = c.reports(w, body)
+	case "POST /v1/courier":
+		c.courier(w, body)
 	case "GET /v1/policy":
 		c.policy(w, r)
 	default:
@@ -124,7 +131,11 @@ func (c *Collector) enroll(w http.ResponseWriter, body []byte) error {
 	if c.hosts[id], err = wire.ParsePublicKey(e.PublicKey); err != nil {
 		return err
 	}
-	return answer(w, wire.EnrollAnswer{State: muster.HostActive})
+	state := muster.HostActive
+	if c.Pending {
+		state = muster.HostPending
+	}
+	return answer(w, wire.EnrollAnswer{State: state})
 }
 
 func (c *Collector) etag() string {
@@ -140,6 +151,15 @@ func (c *Collector) checkin(w http.ResponseWriter, body []byte) error {
 		return err
 	}
 	return answer(w, wire.CheckinAnswer{PolicyETag: c.etag(), AuditNow: c.AuditNow, NextSeconds: 3600, Now: time.Now()})
+}
+
+func (c *Collector) courier(w http.ResponseWriter, sealed []byte) {
+	if c.Return == nil {
+		http.NotFound(w, nil)
+		return
+	}
+	w.Header().Set("Content-Type", wire.TypeCourier)
+	w.Write(c.Return(sealed)) // an uplink that was cut off asks again
 }
 
 func (c *Collector) policy(w http.ResponseWriter, r *http.Request) {
@@ -236,4 +256,21 @@ func answer(w http.ResponseWriter, v any) error {
 	w.Header().Set("Content-Type", wire.TypeCBOR)
 	w.Write(b)
 	return nil
+}
+
+// Envelope gives the report with this number; nil where it has none.
+func (c *Collector) Envelope(seq uint64) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.envelopes[c.stored[seq]]
+}
+
+// Clone is another collector that knows what this one knows.
+func (c *Collector) Clone() *Collector {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &Collector{
+		Token: c.Token, Policy: c.Policy, AuditNow: c.AuditNow, Key: c.Key,
+		hosts: maps.Clone(c.hosts), envelopes: maps.Clone(c.envelopes), stored: maps.Clone(c.stored),
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/passmuster/muster"
 )
@@ -21,7 +22,7 @@ type hot struct {
 	seq      uint64
 	digest   muster.Digest
 	verdicts muster.Digest
-	conflict bool
+	clone    muster.Clone
 	policy   string // digest of the policy that judged it
 }
 
@@ -94,7 +95,9 @@ func (b *batch) add(a *muster.Accepted) (muster.Committed, error) {
 	if seq > h.seq {
 		// The next number must follow the report that is kept, or two hosts share a key.
 		if seq == h.seq+1 && h.seq > 0 && a.Header.Prev != h.digest {
-			h.conflict = true
+			if err := b.flag(&h, a, muster.CloneChain); err != nil {
+				return muster.Committed{}, err
+			}
 		}
 		first := h.seq == 0
 		h.seq, h.digest = seq, a.Envelope.Digest
@@ -131,8 +134,8 @@ func (b *batch) host(id muster.HostID) (hot, error) {
 	}
 	var h hot
 	var digest, verdicts []byte
-	err := b.tx.QueryRowContext(b.ctx, `SELECT seq, digest, verdicts, conflict, policy_digest FROM hosts WHERE id = ?`, id).
-		Scan(&h.seq, &digest, &verdicts, &h.conflict, &h.policy)
+	err := b.tx.QueryRowContext(b.ctx, `SELECT seq, digest, verdicts, clone, policy_digest FROM hosts WHERE id = ?`, id).
+		Scan(&h.seq, &digest, &verdicts, &h.clone, &h.policy)
 	copy(h.digest[:], digest)
 	copy(h.verdicts[:], verdicts)
 	b.hosts[id] = h
@@ -156,10 +159,25 @@ func (b *batch) known(a *muster.Accepted, h hot) (muster.Committed, bool, error)
 	case bytes.Equal(digest, a.Envelope.Digest[:]):
 		return muster.Committed{Outcome: muster.OutcomeDuplicate, ReceivedAt: clock(at)}, true, nil
 	}
-	h.conflict = true
+	if err := b.flag(&h, a, muster.CloneNumber); err != nil {
+		return muster.Committed{}, true, err
+	}
 	b.hosts[a.Header.Host] = h
-	_, err = b.tx.ExecContext(b.ctx, `UPDATE hosts SET conflict = 1 WHERE id = ?`, a.Header.Host)
+	_, err = b.tx.ExecContext(b.ctx, `UPDATE hosts SET clone = ? WHERE id = ?`, h.clone, a.Header.Host)
 	return muster.Committed{Outcome: muster.OutcomeConflict}, true, err
+}
+
+// flag notes and logs the first thing that shows a copy.
+func (b *batch) flag(h *hot, a *muster.Accepted, c muster.Clone) error {
+	if h.clone != "" {
+		return nil
+	}
+	h.clone = c
+	return log(b.ctx, b.tx, cloneFlagged(a.Header.Host, c, a.ReceivedAt))
+}
+
+func cloneFlagged(id muster.HostID, c muster.Clone, at time.Time) muster.LogEntry {
+	return muster.LogEntry{At: at, Actor: "host", Action: "flag_clone", Object: fmt.Sprintf("%s by its %s", id, c)}
 }
 
 // finding is a current finding as it is stored.
@@ -296,8 +314,8 @@ func (b *batch) finish() error {
 		}
 	}
 	update, err := b.s.prepare(b.ctx, `UPDATE hosts SET
-		seq = ?, digest = ?, verdicts = ?, conflict = ?, first_seen = iif(first_seen = 0, ?5, first_seen), last_seen = ?5,
-		hostname = ?, agent = ?, collected_at = ?, policy = ?, policy_digest = ?,
+		seq = ?, digest = ?, verdicts = ?, clone = ?, first_seen = iif(first_seen = 0, ?5, first_seen), last_seen = ?5,
+		hostname = ?, agent = ?, collected_at = ?8, replaced_by = iif(?8 > replaced_at, '', replaced_by), policy = ?, policy_digest = ?,
 		pass = ?, fail = ?, unknown = ?, not_applicable = ?, waived = ?, meets = ?, gate_fails = ?
 		WHERE id = ?`)
 	if err != nil {
@@ -305,7 +323,7 @@ func (b *batch) finish() error {
 	}
 	for id, a := range b.newest {
 		h, at, sum := b.hosts[id], unix(a.ReceivedAt), a.Summary
-		if _, err := update.ExecContext(b.ctx, int64(h.seq), h.digest[:], h.verdicts[:], h.conflict, at,
+		if _, err := update.ExecContext(b.ctx, int64(h.seq), h.digest[:], h.verdicts[:], h.clone, at,
 			a.Header.Hostname, a.Header.Agent, unix(a.Header.CollectedAt), a.Header.PolicyRevision, h.policy,
 			sum.Pass, sum.Fail, sum.Unknown, sum.NotApplicable, sum.Waived, sum.MeetsBaseline, a.GateFails, id); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/passmuster/muster"
@@ -18,8 +19,10 @@ func (s *Store) Enroll(ctx context.Context, e muster.Enrolled, approved bool, ma
 		var county muster.County
 		var profile muster.Profile
 		var since int64
-		err := tx.QueryRowContext(ctx, `SELECT state, county, profile, made_at FROM hosts WHERE id = ?`, e.ID).
-			Scan(&was, &county, &profile, &since)
+		var b store.Binding
+		var left string
+		err := tx.QueryRowContext(ctx, `SELECT state, county, profile, made_at, node, left_nodes, machine, clone FROM hosts WHERE id = ?`, e.ID).
+			Scan(&was, &county, &profile, &since, &b.Node, &left, &b.Machine, &b.Clone)
 		known := err == nil
 		if err != nil && err != sql.ErrNoRows {
 			return err
@@ -29,8 +32,17 @@ func (s *Store) Enroll(ctx context.Context, e muster.Enrolled, approved bool, ma
 		if said && !same {
 			return errOlder
 		}
+		b.Left = strings.Fields(left)
+		before := b
+		moved, first := b.Enroll(e.Node, e.Machine)
 		state = muster.HostPending
-		if approved || same && was == muster.HostActive {
+		stays, held := same && was == muster.HostActive && !moved, false
+		if approved && !stays {
+			if held, err = taken(ctx, tx, e); err != nil {
+				return err
+			}
+		}
+		if stays || approved && !held {
 			state = muster.HostActive
 		}
 		if state == muster.HostPending && was != muster.HostPending {
@@ -55,9 +67,78 @@ func (s *Store) Enroll(ctx context.Context, e muster.Enrolled, approved bool, ma
 					made_at = excluded.made_at`,
 				e.ID, e.County, e.Hostname, e.Profile, e.Platform, e.Demo, e.PublicKey, state, unix(at), e.Agent, unix(madeAt))
 		}
+		if err != nil {
+			return err
+		}
+		delete(s.hot, e.ID)
+		if _, err := tx.ExecContext(ctx, `UPDATE hosts SET node = ?, left_nodes = ?, machine = ?, clone = ? WHERE id = ?`,
+			b.Node, strings.Join(b.Left, "\n"), b.Machine, b.Clone, e.ID); err != nil {
+			return err
+		}
+		line := func(action, object string) error {
+			return log(ctx, tx, muster.LogEntry{At: at, Actor: "host", Action: action, Object: object})
+		}
+		if first && before.Node != "" {
+			err = line("rebind_host", fmt.Sprintf("%s from node %s to %s", e.ID, before.Node, b.Node))
+		}
+		if err == nil && b.Clone != before.Clone {
+			err = log(ctx, tx, cloneFlagged(e.ID, b.Clone, at))
+		}
+		if err == nil && held && was != muster.HostPending {
+			err = line("hold_host", fmt.Sprintf("%s comes from the node or the machine of another host", e.ID))
+		}
+		if err == nil && state == muster.HostActive && was != muster.HostActive {
+			err = replace(ctx, tx, e.ID, "host", at)
+		}
 		return err
 	})
 	return state, err
+}
+
+// taken reports whether the node is another active host's, or the host comes without
+// a node and names the machine of one that has one. A node is trusted with mail only:
+// whoever has taken it over can make a key, and must not take the host's place by it.
+func taken(ctx context.Context, tx *sql.Conn, e muster.Enrolled) (is bool, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM hosts h WHERE `+counted+` AND h.id <> ?1 AND h.node <> ''
+		AND (h.node = ?2 OR ?2 = '' AND h.machine = ?3 AND h.machine <> '' AND h.county = ?4))`,
+		e.ID, e.Node, e.Machine, e.County).Scan(&is)
+	return is, err
+}
+
+// replace lets a host that became active take the place of those on its machine.
+func replace(ctx context.Context, tx *sql.Conn, id muster.HostID, actor string, at time.Time) error {
+	if _, err := tx.ExecContext(ctx, `UPDATE hosts SET replaced_by = '' WHERE id = ?`, id); err != nil {
+		return err
+	}
+	// By its own clock, as far as that is known to be behind: or it would live on unseen.
+	res, err := tx.ExecContext(ctx, `UPDATE hosts SET replaced_by = n.id,
+			replaced_at = ?1 + iif(hosts.last_seen > 0, min(0, hosts.collected_at - hosts.last_seen), 0)
+		FROM (SELECT id, machine, county FROM hosts WHERE id = ?2) n
+		WHERE hosts.machine = n.machine AND hosts.machine <> '' AND hosts.county = n.county
+			AND hosts.id <> n.id AND hosts.state = 'active' AND hosts.replaced_by = ''`, unix(at), id)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	return log(ctx, tx, muster.LogEntry{At: at, Actor: actor, Action: "replace_host", Object: string(id) + " has the machine of another host"})
+}
+
+// RequestAudit notes that someone wants an audit of an active host.
+func (s *Store) RequestAudit(ctx context.Context, id muster.HostID, e muster.LogEntry) error {
+	return s.write(ctx, "request an audit of "+string(id), func(tx *sql.Conn) error {
+		res, err := tx.ExecContext(ctx, `UPDATE hosts SET audit_wanted = ? WHERE id = ? AND state = 'active'`, unix(e.At), id)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil {
+			return err
+		} else if n == 0 {
+			return sql.ErrNoRows
+		}
+		return log(ctx, tx, e)
+	})
 }
 
 // errOlder is the fs.ErrExist of Enroll.
@@ -76,7 +157,10 @@ func (s *Store) Approve(ctx context.Context, id muster.HostID, actor string, at 
 		if _, err := tx.ExecContext(ctx, `UPDATE hosts SET state = 'active' WHERE id = ?`, id); err != nil {
 			return err
 		}
-		return log(ctx, tx, muster.LogEntry{At: at, Actor: actor, Action: "approve", Object: string(id)})
+		if err := log(ctx, tx, muster.LogEntry{At: at, Actor: actor, Action: "approve", Object: string(id)}); err != nil {
+			return err
+		}
+		return replace(ctx, tx, id, actor, at)
 	})
 }
 
@@ -84,8 +168,8 @@ func (s *Store) Approve(ctx context.Context, id muster.HostID, actor string, at 
 func (s *Store) Enrolled(ctx context.Context, id muster.HostID) (muster.Enrolled, error) {
 	e := muster.Enrolled{Host: muster.Host{ID: id}}
 	err := s.reader.QueryRowContext(ctx,
-		`SELECT county, hostname, profile, platform, demo, public_key, state, agent FROM hosts WHERE id = ?`, id,
-	).Scan(&e.County, &e.Hostname, &e.Profile, &e.Platform, &e.Demo, &e.PublicKey, &e.State, &e.Agent)
+		`SELECT county, hostname, profile, platform, demo, public_key, state, agent, node, machine FROM hosts WHERE id = ?`, id,
+	).Scan(&e.County, &e.Hostname, &e.Profile, &e.Platform, &e.Demo, &e.PublicKey, &e.State, &e.Agent, &e.Node, &e.Machine)
 	return e, wrap("read host "+string(id), err)
 }
 

@@ -98,14 +98,14 @@ func (s *Store) PolicyUse(ctx context.Context) ([]muster.PolicyUse, error) {
 		FROM hosts h
 		LEFT JOIN rings own ON own.county = '' AND own.host = h.id
 		LEFT JOIN rings home ON home.county = h.county AND home.host = ''
-		WHERE h.state = 'active' GROUP BY h.policy_digest, coalesce(own.ring, home.ring, 'all')`)
+		WHERE `+counted+` GROUP BY h.policy_digest, coalesce(own.ring, home.ring, 'all')`)
 }
 
 // PolicyHosts are active hosts whose newest report was judged by the policy, by
 // county and id, at most limit.
 func (s *Store) PolicyHosts(ctx context.Context, policy string, limit int) ([]muster.HostStanding, error) {
 	return s.hosts(ctx, "read hosts of policy "+policy,
-		`WHERE h.state = 'active' AND h.policy_digest = ? ORDER BY h.county, h.id LIMIT ?`, policy, limit)
+		`WHERE `+counted+` AND h.policy_digest = ? ORDER BY h.county, h.id LIMIT ?`, policy, limit)
 }
 
 // PolicyEffect compares the last verdicts before a policy with the first under
@@ -113,7 +113,7 @@ func (s *Store) PolicyHosts(ctx context.Context, policy string, limit int) ([]mu
 func (s *Store) PolicyEffect(ctx context.Context, policy string) (muster.PolicyEffect, error) {
 	const took = `took AS (
 		SELECT p.host, max(p.seq) AS seq FROM host_policies p JOIN hosts h ON h.id = p.host
-		WHERE p.policy = ?1 AND h.policy_digest = ?1 AND h.state = 'active'
+		WHERE p.policy = ?1 AND h.policy_digest = ?1 AND ` + counted + `
 			AND EXISTS (SELECT 1 FROM host_policies q WHERE q.host = p.host AND q.seq < p.seq)
 		GROUP BY p.host)`
 	var e muster.PolicyEffect

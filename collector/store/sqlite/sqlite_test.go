@@ -4,11 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/pressly/goose/v3"
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/collector/store"
@@ -175,5 +178,41 @@ func TestFull(t *testing.T) {
 	if _, err := s.Commit(ctx, []muster.Accepted{{Header: muster.Header{Host: id, Seq: stored + 1}, ReceivedAt: time.Now(),
 		Envelope: muster.StoredEnvelope{Seq: stored + 1, Body: make([]byte, 10_000)}}}); err != nil {
 		t.Error(err)
+	}
+}
+
+// A file of before keeps what it knew of clones.
+func TestFlagsAreKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "muster.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := before.UpTo(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	for n, conflict := range []bool{true, false} {
+		if _, err := db.Exec(`INSERT INTO hosts (id, county, hostname, profile, platform, demo, public_key, state, enrolled_at, agent, conflict)
+			VALUES (?, '17031', 'pc', 'workstation', 'linux', 0, x'01', 'active', 0, '1', ?)`, storetest.HostID(n), conflict); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, path, nil)
+	defer s.Close()
+	for n, want := range []muster.Clone{muster.CloneNumber, ""} {
+		if h, err := s.Host(t.Context(), storetest.HostID(n)); err != nil || h.ConflictReason != want || h.Conflict != (want != "") {
+			t.Errorf("host %d: %+v %v", n, h, err)
+		}
 	}
 }

@@ -19,18 +19,30 @@ func (s *Store) stale() string {
 		cutoff(muster.EMS), cutoff(muster.Workstation))
 }
 
+// counted is the SQL for a host that counts.
+const counted = `h.state = 'active' AND h.replaced_by = ''`
+
+// replaces is the SQL for the host whose place h takes, or would take once approved.
+const replaces = `coalesce(iif(h.state = 'active',
+	(SELECT min(o.id) FROM hosts o WHERE o.replaced_by = h.id AND o.replaced_by <> ''),
+	(SELECT min(o.id) FROM hosts o WHERE o.machine = h.machine AND o.machine <> '' AND o.county = h.county
+		AND o.state = 'active' AND o.replaced_by = '')), '')`
+
 // hosts lists hosts as h; where follows FROM hosts h.
 func (s *Store) hosts(ctx context.Context, what, where string, args ...any) ([]muster.HostStanding, error) {
 	return rows(ctx, s, what, func(r *sql.Rows) (h muster.HostStanding, err error) {
-		var first, last, collected int64
+		var first, last, collected, wanted int64
 		err = r.Scan(&h.ID, &h.Hostname, &h.County, &h.Profile, &h.Platform, &h.Demo, &h.State,
 			&h.Summary.Pass, &h.Summary.Fail, &h.Summary.Unknown, &h.Summary.NotApplicable, &h.Summary.Waived,
-			&h.Summary.MeetsBaseline, &h.Seq, &first, &last, &collected, &h.Agent, &h.PolicyRevision, &h.PolicyDigest, &h.Conflict, &h.Stale)
-		h.FirstSeen, h.LastSeen, h.CollectedAt = clock(first), clock(last), clock(collected)
+			&h.Summary.MeetsBaseline, &h.Seq, &first, &last, &collected, &h.Agent, &h.PolicyRevision, &h.PolicyDigest, &h.ConflictReason,
+			&h.Replaces, &h.ReplacedBy, &wanted, &h.Stale)
+		h.FirstSeen, h.LastSeen, h.CollectedAt, h.AuditWanted = clock(first), clock(last), clock(collected), clock(wanted)
+		h.Conflict = h.ConflictReason != ""
 		return h, err
 	}, `SELECT h.id, h.hostname, h.county, h.profile, h.platform, h.demo, h.state,
 		h.pass, h.fail, h.unknown, h.not_applicable, h.waived,
-		h.meets, h.seq, h.first_seen, h.last_seen, h.collected_at, h.agent, h.policy, h.policy_digest, h.conflict, `+s.stale()+`
+		h.meets, h.seq, h.first_seen, h.last_seen, h.collected_at, h.agent, h.policy, h.policy_digest, h.clone,
+		`+replaces+`, h.replaced_by, h.audit_wanted, `+s.stale()+`
 		FROM hosts h `+where, args...)
 }
 
@@ -60,12 +72,12 @@ func (s *Store) Host(ctx context.Context, id muster.HostID) (muster.HostStanding
 // ControlHosts are the active hosts where the control fails or is unknown.
 func (s *Store) ControlHosts(ctx context.Context, control string) ([]muster.HostStanding, error) {
 	return s.hosts(ctx, "read hosts of "+control, `JOIN findings f ON f.host = h.id AND f.control = ?
-		WHERE h.state = 'active' AND f.status IN (0, 2)`, control)
+		WHERE `+counted+` AND f.status IN (0, 2)`, control)
 }
 
 // Quiet are the stale hosts, the longest silent first.
 func (s *Store) Quiet(ctx context.Context, limit int) ([]muster.HostStanding, error) {
-	return s.hosts(ctx, "read quiet hosts", `WHERE h.state = 'active' AND `+s.stale()+`
+	return s.hosts(ctx, "read quiet hosts", `WHERE `+counted+` AND `+s.stale()+`
 		ORDER BY max(h.last_seen, h.enrolled_at), h.id LIMIT ?`, limit)
 }
 
@@ -84,7 +96,7 @@ func (s *Store) Counties(ctx context.Context) ([]muster.CountyStanding, error) {
 		sum(active AND NOT stale AND NOT meets AND gate_fails),
 		sum(active AND NOT stale AND NOT meets AND NOT gate_fails),
 		sum(NOT active), sum(demo)
-		FROM (SELECT county, meets, gate_fails, demo, state = 'active' AS active, `+s.stale()+` AS stale FROM hosts h)
+		FROM (SELECT county, meets, gate_fails, demo, state = 'active' AS active, `+s.stale()+` AS stale FROM hosts h WHERE replaced_by = '')
 		GROUP BY county`)
 }
 
@@ -100,7 +112,7 @@ func (s *Store) findings(ctx context.Context, what, from string, args ...any) ([
 // CountyFindings are the fails and unknowns of the county's active hosts.
 func (s *Store) CountyFindings(ctx context.Context, county muster.County) ([]muster.FindingStanding, error) {
 	return s.findings(ctx, "read findings of "+string(county), `hosts h JOIN findings f ON f.host = h.id
-		WHERE h.county = ? AND h.state = 'active' AND f.status IN (0, 2)`, county)
+		WHERE h.county = ? AND `+counted+` AND f.status IN (0, 2)`, county)
 }
 
 // HostFindings are all current findings of an active host.
@@ -112,7 +124,7 @@ func (s *Store) HostFindings(ctx context.Context, id muster.HostID) ([]muster.Fi
 // ControlFindings are the fails and unknowns of the control on active hosts.
 func (s *Store) ControlFindings(ctx context.Context, control string) ([]muster.FindingStanding, error) {
 	return s.findings(ctx, "read findings of "+control, `hosts h JOIN findings f ON f.host = h.id AND f.control = ?
-		WHERE h.state = 'active' AND f.status IN (0, 2)`, control)
+		WHERE `+counted+` AND f.status IN (0, 2)`, control)
 }
 
 // packed is a host's current findings as its row holds them.
@@ -128,7 +140,7 @@ func (s *Store) Controls(ctx context.Context) ([]muster.ControlStanding, error) 
 	hosts, err := rows(ctx, s, what, func(r *sql.Rows) (p packed, err error) {
 		err = r.Scan(&p.county, &p.set, &p.statuses)
 		return p, err
-	}, `SELECT county, control_set, statuses FROM hosts h WHERE state = 'active' AND statuses <> x'' AND NOT `+s.stale())
+	}, `SELECT county, control_set, statuses FROM hosts h WHERE `+counted+` AND statuses <> x'' AND NOT `+s.stale())
 	if err != nil {
 		return nil, err
 	}
@@ -199,10 +211,10 @@ func (s *Store) HostTransitions(ctx context.Context, id muster.HostID, limit int
 		WHERE h.id = ? AND h.state = 'active' ORDER BY t.seq DESC, t.control LIMIT ?`, id, limit)
 }
 
-// Changes are the newest transitions of all active hosts.
+// Changes are the newest transitions of all hosts that count.
 func (s *Store) Changes(ctx context.Context, limit int) ([]muster.Transition, error) {
 	return s.transitions(ctx, "read changes", `envelopes e
-		JOIN hosts h ON h.id = e.host AND h.state = 'active'
+		JOIN hosts h ON h.id = e.host AND `+counted+`
 		JOIN transitions t ON t.host = e.host AND t.seq = e.seq AND t.was >= 0
 		WHERE e.changes > 0 ORDER BY e.id DESC, t.control LIMIT ?`, limit)
 }

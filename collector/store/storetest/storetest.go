@@ -24,7 +24,8 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		"FirstReport": firstReport, "OnlyWhatDiffers": onlyWhatDiffers, "RemovedControl": removedControl,
 		"Duplicate": duplicate, "Conflict": conflict, "BrokenChain": brokenChain, "LateReport": lateReport,
 		"OneTransaction": oneTransaction, "Chains": chains, "Stale": stale, "Standing": standing, "Counting": counting,
-		"Lists": lists, "Policies": policies, "Rings": rings, "PolicyEffect": policyEffect, "AuditLog": auditLog, "Concurrent": concurrent,
+		"Lists": lists, "Policies": policies, "Rings": rings, "PolicyEffect": policyEffect, "Custody": custody, "AuditLog": auditLog, "Concurrent": concurrent,
+		"Clones": clones, "Moves": moves, "Reimaged": reimaged, "SlowClockLivesOn": slowClockLivesOn, "Impostors": impostors, "Audits": audits,
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &fixture{T: t, ctx: t.Context(), now: time.Date(2026, 11, 3, 12, 0, 0, 0, time.UTC)}
