@@ -38,6 +38,12 @@ type Options struct {
 	// no report is kept. Nor is one of a recording, of some controls only, or of
 	// an unsigned policy or one older than the host has used.
 	StateDir string
+	// Portable keeps everything on a stick, in place of StateDir, and asks no
+	// osquery; nil means that the computer keeps its own.
+	Portable *Portable
+	// MaxOutbox bounds the reports that wait, in bytes; 0 means
+	// outbox.DefaultMaxBytes.
+	MaxOutbox int64
 	// Bundle is the path of a policy to judge by; "" means the state's, else the
 	// baseline that ships with the program.
 	Bundle string
@@ -66,6 +72,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Progress is called before each fact; nil means that nobody watches.
 	Progress func(done, total int, fact string)
+	// CPUShare of one processor that the facts may take; the audit pauses between
+	// them to keep it. 0 means no bound.
+	CPUShare float64
 }
 
 // Result of one audit.
@@ -110,6 +119,17 @@ func (e *InputError) Hint() string { return e.hint }
 func Audit(ctx context.Context, o Options) (*Result, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.Portable != nil {
+		o.StateDir, o.Osquery = o.Portable.stateDir(), "off"
+	}
+	pace := newPacer(o.CPUShare)
+	watch := o.Progress
+	o.Progress = func(done, total int, fact string) {
+		pace.pause(ctx)
+		if watch != nil {
+			watch(done, total, fact)
+		}
 	}
 	res := &Result{}
 	keep, why, err := openKeeper(o, res)
@@ -192,6 +212,7 @@ func Audit(ctx context.Context, o Options) (*Result, error) {
 		res.Outcome = "No report was kept: " + why + "."
 		return res, nil
 	}
+	keep.status.CPUSeconds, keep.status.TookSeconds = pace.used().Seconds(), time.Since(pace.start).Seconds()
 	keep.keep(o, host, res)
 	return res, nil
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +25,7 @@ type keeper struct {
 	key    *ecdsa.PrivateKey
 	host   muster.HostID
 	status AuditStatus
+	back   *returned // of a portable audit, see portableIn
 	clock  func() time.Time
 }
 
@@ -40,15 +40,26 @@ func openKeeper(o Options, res *Result) (k *keeper, why string, err error) {
 		return nil, "the time was given with --now", nil
 	case len(o.Only) > 0:
 		return nil, "only some controls were asked", nil
+	case o.Portable != nil && o.Site == nil:
+		return nil, "the stick has no site file, so there is nobody to keep it for", nil
+	case o.Portable != nil && o.Portable.Trouble != nil:
+		res.warn(fmt.Errorf("no report can be kept: %w", o.Portable.Trouble))
+		return nil, "see the warning above", nil
 	case o.StateDir == "":
 		return nil, "there is no site file, so there is nobody to keep it for", nil
 	}
-	k, err = lockState(o.StateDir, o.Clock)
+	k, err = lockState(o)
 	if err != nil {
-		res.warn(fmt.Errorf("no report can be kept: %w", err))
+		res.warn(fmt.Errorf("no report can be kept: %w", o.trouble(err)))
 		return nil, "see the warning above", nil
 	}
-	if err := k.checkSite(o.Site); err != nil {
+	if o.Portable != nil {
+		if err := k.checkStick(o.Portable, o.Site); err != nil {
+			k.close()
+			res.warn(fmt.Errorf("no report can be kept: %w", err))
+			return nil, "see the warning above", nil
+		}
+	} else if err := k.checkSite(o.Site); err != nil {
 		k.close()
 		return nil, "", err
 	}
@@ -61,22 +72,33 @@ func openKeeper(o Options, res *Result) (k *keeper, why string, err error) {
 		_, err = k.folder.TakeAuditRequest()
 		res.warn(err)
 	}
+	_, err = k.outbox.Verify()
+	res.warn(err)
 	if o.Site != nil {
 		res.warn(k.applyReceipts(o.Site))
 		res.warn(k.takePolicy(o.Site))
 	}
+	if o.Portable != nil {
+		res.warn(k.stickPolicy(o.Portable, o.Site))
+		k.portableIn(o, res)
+	}
 	return k, "", nil
 }
 
-func lockState(dir string, clock func() time.Time) (k *keeper, err error) {
-	k = &keeper{clock: clock}
+func lockState(o Options) (k *keeper, err error) {
+	k = &keeper{clock: o.Clock}
 	defer func() {
 		if err != nil {
 			k.close()
 			k = nil
 		}
 	}()
-	if k.folder, err = state.Open(dir, state.Options{}); err != nil {
+	if o.Portable != nil {
+		if err = o.Portable.Stick.Straight(o.StateDir); err != nil {
+			return k, err
+		}
+	}
+	if k.folder, err = state.Open(o.StateDir, o.stateOptions()); err != nil {
 		return k, err
 	}
 	if k.unlock, err = k.folder.Lock(); err != nil {
@@ -88,7 +110,11 @@ func lockState(dir string, clock func() time.Time) (k *keeper, err error) {
 	if k.host, err = wire.HostIDOf(k.key.Public()); err != nil {
 		return k, err
 	}
-	if k.outbox, err = outbox.Open(k.folder.OutboxDir(), outbox.Options{}); err != nil {
+	box, err := o.outboxOptions(k.key)
+	if err != nil {
+		return k, err
+	}
+	if k.outbox, err = outbox.Open(k.folder.OutboxDir(), box); err != nil {
 		return k, err
 	}
 	if owner := k.outbox.Host(); owner != "" && owner != k.host {
@@ -108,7 +134,7 @@ func (k *keeper) close() {
 // checkSite refuses the site file of another state than the one that this host
 // has enrolled with: its reports would go to strangers.
 func (k *keeper) checkSite(site *muster.Site) error {
-	b, err := os.ReadFile(k.folder.EnrollmentFile())
+	b, err := durable.ReadForeign(k.folder.EnrollmentFile(), maxEnrollment)
 	if err != nil || site == nil {
 		return nil // none yet, or it is written anew
 	}
@@ -219,6 +245,13 @@ func (k *keeper) keep(o Options, host muster.Host, res *Result) {
 	bootID, err := state.BootID()
 	res.warn(err) // a report without it is a report
 	r := NewReport(&res.Audit, host.County, bootID, res.Results)
+	damaged, err := k.outbox.Problems()
+	res.warn(err)
+	for _, p := range damaged {
+		res.warn(errors.New(p))
+	}
+	r.Detail.Notices = append(damaged, k.status.Unkept...)
+	r.Detail.Custody = k.custody()
 	seq, err := k.outbox.Append(func(seq uint64, prev muster.Digest, gap []muster.SeqRange) ([]byte, muster.Digest, error) {
 		r.Header.Seq, r.Header.Prev, r.Header.Gap = seq, prev, gap
 		change, err := wire.ChangeDigest(r)
@@ -233,17 +266,31 @@ func (k *keeper) keep(o Options, host muster.Host, res *Result) {
 		return envelope, change, err
 	})
 	if err != nil {
-		res.warn(fmt.Errorf("the report could not be kept: %w", err))
+		res.warn(fmt.Errorf("the report could not be kept: %w", o.trouble(err)))
 		res.Outcome = "No report was kept: see the warning above."
+		k.unkept(res.Audit.AuditedAt, err)
 		k.saveStatus(res)
 		return
 	}
-	res.Report = seq
+	res.Report, k.status.Unkept = seq, nil
+	res.warn(k.custodyTold())
 	if o.Site != nil {
 		res.warn(k.enroll(o.Site, host))
 	}
 	k.saveStatus(res)
 	res.Outcome = k.outcome(o.Site, seq)
+	if o.Portable != nil {
+		k.portableOut(o, res)
+	}
+}
+
+// maxUnkept bounds what the next report tells of those that were not kept.
+const maxUnkept = 8
+
+func (k *keeper) unkept(at time.Time, err error) {
+	told := fmt.Sprintf("the report of the audit at %s could not be kept: %s", at.Format(time.RFC3339), short(printable(err.Error()), maxText))
+	k.status.Unkept = append(k.status.Unkept, told)
+	k.status.Unkept = k.status.Unkept[max(0, len(k.status.Unkept)-maxUnkept):]
 }
 
 func (k *keeper) outcome(site *muster.Site, seq uint64) string {
@@ -270,7 +317,10 @@ func (k *keeper) enroll(site *muster.Site, host muster.Host) error {
 		Profile: host.Profile, Platform: host.Platform, Agent: muster.Version,
 		MadeAt: k.clock().UTC().Truncate(time.Second), Demo: site.Demo,
 	}
-	if b, err := os.ReadFile(k.folder.EnrollmentFile()); err == nil {
+	if e.Machine, err = state.MachineID(); err != nil {
+		e.Machine = "" // the state then cannot tell a copy of this computer from it
+	}
+	if b, err := durable.ReadForeign(k.folder.EnrollmentFile(), maxEnrollment); err == nil {
 		if old, _, err := wire.VerifyEnrollment(b); err == nil {
 			if sameEnrollment(old, e) {
 				return nil
@@ -293,7 +343,7 @@ func (k *keeper) enroll(site *muster.Site, host muster.Host) error {
 
 func sameEnrollment(a, b muster.Enrollment) bool {
 	return string(a.PublicKey) == string(b.PublicKey) && a.Hostname == b.Hostname && a.County == b.County &&
-		a.Profile == b.Profile && a.Platform == b.Platform && a.Agent == b.Agent && a.Demo == b.Demo
+		a.Profile == b.Profile && a.Platform == b.Platform && a.Agent == b.Agent && a.Demo == b.Demo && a.Machine == b.Machine
 }
 
 func (k *keeper) saveStatus(res *Result) {
@@ -305,6 +355,10 @@ func (k *keeper) saveStatus(res *Result) {
 		k.status.Report = res.Report
 	}
 	k.status.Warnings = res.Warnings
+	k.status.Outbox, k.status.Dropped = nil, k.outbox.Dropped()
+	if d, err := k.outbox.Depth(); err == nil {
+		k.status.Outbox = &d
+	}
 	res.warn(k.folder.WriteStatus(auditStatus, k.status))
 }
 

@@ -1,8 +1,8 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"time"
 
@@ -33,29 +33,83 @@ type AuditStatus struct {
 	// may be good.
 	PolicyRefusedBy string   `json:"policy_refused_by,omitempty"`
 	Warnings        []string `json:"warnings,omitempty"`
+	// Unkept are the audits whose report could not be kept, a sentence each, until
+	// a report tells the state.
+	Unkept []string `json:"unkept,omitempty"`
+	// Outbox is how full it was after the audit; nil where it could not be read.
+	Outbox *outbox.Depth `json:"outbox,omitempty"`
+	// Dropped counts the reports that are lost and that the state does not know of yet.
+	Dropped uint64 `json:"dropped,omitempty"`
+	// CPUSeconds is the processor time that the audit took, TookSeconds how long it took.
+	CPUSeconds  float64 `json:"cpu_seconds"`
+	TookSeconds float64 `json:"took_seconds"`
 }
 
 // UplinkStatus is what this host reads of the status file that muster-uplink writes.
 type UplinkStatus struct {
+	UpdatedAt time.Time `json:"updated_at,omitzero"`
 	// State is whether the state believes this host; "" before the first contact.
 	State muster.HostState `json:"state,omitempty"`
 	// LastContact is zero before the first.
 	LastContact time.Time `json:"last_contact,omitzero"`
 	// Error of the newest try; "" where it went well.
 	Error string `json:"error,omitempty"`
-	// Refused are reports that the collector will not store, the newest first.
-	Refused []struct {
-		Seq    uint64 `json:"seq"`
-		Reason string `json:"reason,omitempty"`
-	} `json:"refused,omitempty"`
+	// Waiting counts the reports without a receipt.
+	Waiting int `json:"waiting"`
+	// ClockSkewSeconds is this host's clock less the collector's.
+	ClockSkewSeconds int `json:"clock_skew_seconds"`
+	// Tailnet is nil where there is none.
+	Tailnet *muster.TailnetStatus `json:"tailnet,omitempty"`
+	// Refused are reports that the collector will not store, the newest first, and
+	// RelayRefused sealed files of other hosts.
+	Refused      []Refusal `json:"refused,omitempty"`
+	RelayRefused []Refusal `json:"relay_refused,omitempty"`
+}
+
+// Refusal is something that the collector will not take.
+type Refusal struct {
+	Seq uint64 `json:"seq,omitempty"`
+	// Code is the collector's; Reason, which can be missing, is for people.
+	Code   string `json:"code,omitempty"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // clean makes the words of a program that muster does not trust fit for a terminal.
 func (u *UplinkStatus) clean() {
-	u.State, u.Error = muster.HostState(printable(string(u.State))), printable(u.Error)
-	for i := range u.Refused {
-		u.Refused[i].Reason = printable(u.Refused[i].Reason)
+	u.State, u.Error = muster.HostState(told(string(u.State))), told(u.Error)
+	u.Waiting, u.ClockSkewSeconds = max(0, u.Waiting), min(max(u.ClockSkewSeconds, -maxSkew), maxSkew)
+	for _, list := range [][]Refusal{u.Refused, u.RelayRefused} {
+		for i := range list {
+			list[i].Code, list[i].Reason = told(list[i].Code), told(cmp.Or(list[i].Reason, list[i].Code))
+		}
 	}
+	if t := u.Tailnet; t != nil {
+		t.State, t.Name, t.LoginURL = told(t.State), told(t.Name), told(t.LoginURL)
+		t.Addresses, t.Problems = toldAll(t.Addresses), toldAll(t.Problems)
+	}
+}
+
+// clean: before the first audit the uplink could have written this file, too.
+func (a *AuditStatus) clean() {
+	a.Host, a.HostID, a.PolicyRefused = told(a.Host), muster.HostID(told(string(a.HostID))), told(a.PolicyRefused)
+	a.Warnings, a.Unkept = toldAll(a.Warnings), toldAll(a.Unkept)
+}
+
+// maxTold bounds each of the texts of a status file, in bytes, and maxTolds each list.
+const (
+	maxTold  = 400
+	maxTolds = 20
+	maxSkew  = 100 * 365 * 24 * 3600 // seconds
+)
+
+func told(s string) string { return short(printable(s), maxTold) }
+
+func toldAll(list []string) []string {
+	list = list[:min(len(list), maxTolds)]
+	for i, s := range list {
+		list[i] = told(s)
+	}
+	return list
 }
 
 // Status is where this host stands with its state.
@@ -66,26 +120,34 @@ type Status struct {
 	County    muster.County `json:"county,omitempty"`
 	// Audit is nil before the first.
 	Audit *AuditStatus `json:"audit"`
-	// Outbox is nil where only the administrator may look into it.
+	// Outbox is how full it is; nil where nobody knows.
 	Outbox *outbox.Depth `json:"outbox"`
-	Policy PolicyStatus  `json:"policy"`
+	// OutboxAsOf is when somebody with the rights last looked; zero means just now.
+	OutboxAsOf time.Time    `json:"outbox_as_of,omitzero"`
+	Policy     PolicyStatus `json:"policy"`
 	// Uplink is nil where muster-uplink never ran.
 	Uplink *UplinkStatus `json:"uplink"`
+	// Services audit this computer by themselves; nil where nobody asked, or the
+	// operating system cannot tell.
+	Services []Service `json:"services,omitempty"`
 	// Problems, the first to solve first; empty where all is well.
 	Problems []Problem `json:"problems"`
 }
 
 // KnownHost is the id that the last audit left in the state folder; "" where none did.
-func KnownHost(dir string) muster.HostID {
+func KnownHost(dir string) muster.HostID { return lastAudit(dir).HostID }
+
+// lastAudit is what the last audit left; zero where it left nothing that can be read.
+func lastAudit(dir string) AuditStatus {
+	var audit AuditStatus
 	folder, err := state.OpenReader(dir)
 	if err != nil {
-		return ""
+		return audit
 	}
-	var audit AuditStatus
 	if found, err := folder.ReadStatus(auditStatus, &audit); err != nil || !found {
-		return ""
+		return AuditStatus{}
 	}
-	return audit.HostID
+	return audit
 }
 
 // PolicyStatus is the policy by which the next audit judges.
@@ -106,9 +168,6 @@ type Problem struct {
 	Do   string `json:"do"`
 }
 
-// unreceipted is how many reports may wait before somebody should look.
-const unreceipted = 48
-
 // ReadStatus looks into the state folder and changes nothing. The error says
 // that the folder cannot be read.
 func ReadStatus(dir string, site *muster.Site, now time.Time) (*Status, error) {
@@ -122,25 +181,19 @@ func ReadStatus(dir string, site *muster.Site, now time.Time) (*Status, error) {
 	}
 	var audit AuditStatus
 	if found, err := folder.ReadStatus(auditStatus, &audit); err != nil {
-		s.problem(err.Error(), "Run muster audit: it writes the file anew.")
+		s.problem(told(err.Error()), "Run muster audit: it writes the file anew.")
 	} else if found {
 		s.Audit = &audit
+		audit.clean()
 	}
 	var uplink UplinkStatus
 	if found, err := folder.ReadStatus("uplink", &uplink); err != nil {
-		s.problem(err.Error(), "Start muster-uplink again: it writes the file anew.")
+		s.problem(told(err.Error()), "Start muster-uplink again: it writes the file anew.")
 	} else if found {
 		s.Uplink = &uplink
 		uplink.clean()
 	}
-	switch d, err := depth(folder); {
-	case err == nil:
-		s.Outbox = &d
-	case errors.Is(err, fs.ErrPermission):
-		s.problem("Which reports wait is for the administrator's eyes only.", "Run muster status as administrator.")
-	default:
-		s.problem(err.Error(), "Run muster audit: it makes the folder anew.")
-	}
+	s.lookIntoOutbox(folder)
 	policy, err := OpenPolicy(PolicyOptions{Site: site, StateDir: dir})
 	if err != nil {
 		return nil, err
@@ -153,65 +206,29 @@ func ReadStatus(dir string, site *muster.Site, now time.Time) (*Status, error) {
 	return s, nil
 }
 
-func depth(folder *state.Folder) (outbox.Depth, error) {
+// lookIntoOutbox counts what waits. Who may not look is told what the last audit and
+// the uplink have left in their status files.
+func (s *Status) lookIntoOutbox(folder *state.Folder) {
 	r, err := outbox.OpenReader(folder.OutboxDir())
-	if err != nil {
-		return outbox.Depth{}, err
+	if err == nil {
+		var d outbox.Depth
+		if d, err = r.Depth(); err == nil {
+			s.Outbox = &d
+			return
+		}
 	}
-	return r.Depth()
+	if !errors.Is(err, fs.ErrPermission) {
+		s.problem(told(err.Error()), "Run muster audit: it makes the folder anew.")
+		return
+	}
+	if s.Audit == nil || s.Audit.Outbox == nil {
+		return
+	}
+	d := *s.Audit.Outbox
+	s.Outbox, s.OutboxAsOf = &d, s.Audit.AuditedAt
+	if u := s.Uplink; u != nil && u.UpdatedAt.After(s.OutboxAsOf) {
+		d.Reports, d.Bytes, s.OutboxAsOf = u.Waiting, 0, u.UpdatedAt // it does not tell how many bytes
+	}
 }
 
 func (s *Status) problem(what, do string) { s.Problems = append(s.Problems, Problem{what, do}) }
-
-func (s *Status) judge(site *muster.Site, now time.Time) {
-	if site == nil {
-		s.problem("There is no site file, so the reports go nowhere.", "Ask your state for it, and install it.")
-	}
-	s.judgeAudit(now)
-	s.judgeMail(site != nil)
-	if s.Policy.Stale {
-		s.problem("The policy is past its date, "+s.Policy.Expires.UTC().Format("2 January 2006")+". It still judges.", "Ask your state for a newer one.")
-	}
-}
-
-func (s *Status) judgeAudit(now time.Time) {
-	a := s.Audit
-	if a == nil || a.AuditedAt.IsZero() {
-		s.problem("This computer was never audited.", "Run muster audit as administrator.")
-		return
-	}
-	switch age := now.Sub(a.AuditedAt); {
-	case age > a.Profile.StaleAfter():
-		s.problem(fmt.Sprintf("The last audit is %d days old; the state shows this computer as stale.", int(age.Hours()/24)),
-			"Run muster audit as administrator, and check that its timer is on.")
-	case age < -time.Hour:
-		s.problem("The last audit lies in the future: the clock was set back.", "Set the clock. The order of the reports does not depend on it.")
-	}
-	if a.PolicyRefused != "" {
-		s.problem("The last policy that arrived was refused: "+a.PolicyRefused, "Put right what it says, or ask your state for another one. The one before judges meanwhile.")
-	}
-}
-
-func (s *Status) judgeMail(site bool) {
-	if d := s.Outbox; d != nil {
-		if site && d.Reports > unreceipted {
-			s.problem(fmt.Sprintf("%d reports wait for a receipt.", d.Reports), "Check that muster-uplink runs and reaches "+s.Collector+", or use a courier stick.")
-		}
-		if d.Corrupt > 0 {
-			s.problem(fmt.Sprintf("%d damaged reports were set aside in %s.", d.Corrupt, s.StateDir), "Check the disk. The state sees the gap; keep the files for whoever asks.")
-		}
-	}
-	u := s.Uplink
-	if u == nil {
-		return
-	}
-	if u.State == muster.HostPending {
-		s.problem("The state has not approved this computer yet.", "Tell your state its name and host id. Its reports are stored meanwhile.")
-	}
-	if u.Error != "" {
-		s.problem("The uplink has trouble: "+u.Error, "Check the network. No report is lost meanwhile.")
-	}
-	if len(u.Refused) > 0 {
-		s.problem(fmt.Sprintf("The state refused reports, the newest being %d: %s", u.Refused[0].Seq, u.Refused[0].Reason), "Ask your state what to do about it.")
-	}
-}

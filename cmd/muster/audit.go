@@ -21,7 +21,10 @@ type auditFlags struct {
 	place
 	output, profile, recording, lists, now, bundle, osquery, out string
 	only                                                         []string
+	portable                                                     portableFlags
 	unsigned, explain, verbose, quiet                            bool
+	// gentle audits take their time; the services set it.
+	gentle bool
 }
 
 func newAuditCommand() *cobra.Command {
@@ -36,12 +39,21 @@ stays until the state has receipted it. Without one, or with --recording, --only
 --unsigned, nothing is kept. The policy is, in this order: the one given by --bundle;
 the last good one that your state signed; the one that ships with muster.
 
+With --courier the audit is portable: it leaves nothing on this computer. The host key,
+the reports, the policy and the site file (MUSTER/site.json) lie on the stick, a folder
+for each computer, and the reports are sealed for the state there. The key is encrypted
+under a passphrase: asked on the terminal, or taken from --passphrase-file or the file
+that the variable ` + courierPassphrase + ` names. --bind derives one from
+the stick and this computer instead: nothing to remember, and no protection from
+somebody who has both.
+
 Without administrator rights many answers are not to be had: what could not be checked
 is shown as unknown, never as passed.`,
 		Example: `  sudo muster audit
   sudo muster audit --output html --out audit.html
   muster audit --recording host.json --lists county.json --explain
-  muster audit --only MVS-ENC-01,MVS-NET-02`,
+  muster audit --only MVS-ENC-01,MVS-NET-02
+  muster audit --profile ems --courier E:\`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
@@ -70,6 +82,7 @@ warning and changes no code. Treat any other code as 4.`)
 	flags.StringVar(&f.bundle, "bundle", "", "judge by the policy in this file or folder, `PATH`")
 	flags.BoolVar(&f.unsigned, "unsigned", false, "accept an unsigned policy from --bundle; no report is kept")
 	flags.StringVar(&f.osquery, "osquery", "auto", "ask osquery, too: auto (one that runs), start (one for this audit), off, or the path of a `SOCKET`")
+	f.portable.register(flags)
 	f.place.register(flags)
 	complete(cmd, "output", output.Formats()...)
 	_ = cmd.RegisterFlagCompletionFunc("only", controlIDs) // fails only for a flag that is not there
@@ -79,10 +92,13 @@ warning and changes no code. Treat any other code as 4.`)
 
 func (f *auditFlags) run(cmd *cobra.Command) error {
 	opts, err := f.options()
+	if err == nil {
+		err = f.portable.check(cmd, f)
+	}
 	if err != nil {
 		return usage(cmd, err)
 	}
-	site, err := f.place.open()
+	site, err := f.portable.open(cmd, &f.place, opts)
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
@@ -112,6 +128,9 @@ func (f *auditFlags) options() (*agent.Options, error) {
 	opts := &agent.Options{
 		Recording: f.recording, Lists: f.lists, Bundle: f.bundle, Unsigned: f.unsigned,
 		Only: f.only, Osquery: f.osquery,
+	}
+	if f.gentle {
+		opts.CPUShare = gentleShare
 	}
 	if err := output.Check(f.output); err != nil {
 		return nil, fmt.Errorf("--output: %w", err)

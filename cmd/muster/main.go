@@ -141,8 +141,12 @@ the state itself.`,
 		newExplainCommand(),
 		newStatusCommand(),
 		newReportCommand(),
+		newCourierCommand(),
 		newFactsCommand(),
 		newPolicyCommand(),
+		newMediaCommand(),
+		newVerifyMediaCommand(),
+		newServiceCommand(),
 		newVersionCommand(),
 	)
 	root.SetFlagErrorFunc(usage)

@@ -46,6 +46,10 @@ func (p *place) open() (*muster.Site, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read the site file: %w", err)
 	}
+	return siteIn(path, b)
+}
+
+func siteIn(path string, b []byte) (*muster.Site, error) {
 	site, err := parseSite(b)
 	if err != nil {
 		return nil, agent.NewInputError(fmt.Errorf("%s: %w", path, err), "ask your state for its site file again")

@@ -104,9 +104,10 @@ func makeKey(out string, passphrase []byte) (id string, err error) {
 
 // passphrase is where the words come from that encrypt a key: a file, a
 // variable, or a person at the terminal.
-type passphrase struct{ file string }
+type passphrase struct{ file, variable string }
 
 func (p *passphrase) register(flags *pflag.FlagSet) {
+	p.variable = passphraseVariable
 	flags.StringVar(&p.file, "passphrase-file", "", "read the passphrase of the key from this `FILE` (default: $"+passphraseVariable+", else the terminal)")
 }
 
@@ -122,7 +123,7 @@ func (p *passphrase) given() ([]byte, error) {
 		}
 		return text, nil
 	}
-	if text := os.Getenv(passphraseVariable); text != "" {
+	if text := os.Getenv(p.variable); p.variable != "" && text != "" {
 		return []byte(text), nil
 	}
 	return nil, nil

@@ -147,7 +147,8 @@ func TestEveryStepOfTakingAPolicyUp(t *testing.T) {
 	l.write(l.inbox(), of(5))
 	copyTo := func(to, from string) {
 		t.Helper()
-		if err := errors.Join(os.RemoveAll(to), os.CopyFS(to, os.DirFS(from)), os.Chmod(to, 0o755)); err != nil {
+		if err := errors.Join(os.RemoveAll(to), os.CopyFS(to, os.DirFS(from)), os.Chmod(to, 0o755),
+			os.Chmod(filepath.Join(to, "key", "host.pem"), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}

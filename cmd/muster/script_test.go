@@ -19,6 +19,7 @@ import (
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/agent/outbox"
 	"github.com/passmuster/muster/agent/state"
+	"github.com/passmuster/muster/internal/seal"
 	"github.com/passmuster/muster/internal/wire"
 	"github.com/passmuster/muster/policies"
 	"github.com/passmuster/muster/policies/bundle"
@@ -123,10 +124,21 @@ func scriptSite(ts *testscript.TestScript, _ bool, args []string) {
 	site := muster.Site{
 		Schema: muster.SiteSchema, Name: "State of Example", State: "17", County: "17031", Collector: "https://collector.example",
 		PolicyKeys: [][]byte{newKey(ts, policyKeyFile)}, ReceiptKeys: [][]byte{newKey(ts, receiptKeyFile)},
+		AgeRecipient: newAgeKey(ts),
 	}
 	b, err := json.Marshal(site)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
+}
+
+// newAgeKey is the key that opens sealed files, in age.key.
+func newAgeKey(ts *testscript.TestScript) (recipient string) {
+	b, err := seal.NewKey()
+	ts.Check(err)
+	keys, err := seal.ParseKeys(b)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("age.key"), b, 0o600))
+	return keys.Recipient()
 }
 
 func newKey(ts *testscript.TestScript, file string) (publicDER []byte) {

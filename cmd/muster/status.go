@@ -5,16 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/agent"
 	"github.com/passmuster/muster/agent/state"
+	"github.com/passmuster/muster/cmd/muster/internal/services"
 )
 
 func newStatusCommand() *cobra.Command {
 	var p place
+	var output string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
@@ -22,9 +26,12 @@ func newStatusCommand() *cobra.Command {
 		Long: `Tell when this computer was last audited, whether the state has received the
 reports, which policy judges, what is wrong, and what to do about it.`,
 		Example: `  muster status
-  muster status --json`,
+  muster status --output json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "text" && output != "json" {
+				return usage(cmd, fmt.Errorf("--output: %q is neither text nor json", output))
+			}
 			site, err := p.open()
 			if err != nil {
 				return &exitError{exitUsage, err}
@@ -37,8 +44,14 @@ reports, which policy judges, what is wrong, and what to do about it.`,
 			if err != nil {
 				return &exitError{exitUsage, err}
 			}
+			if p.state == "" {
+				// Of another folder than the computer's own no service is in charge.
+				if list, err := services.States(cmd.Context()); err == nil {
+					s.JudgeServices(list)
+				}
+			}
 			w := cmd.OutOrStdout()
-			if asJSON {
+			if asJSON || output == "json" {
 				e := json.NewEncoder(w)
 				e.SetIndent("", "  ")
 				err = e.Encode(s)
@@ -59,7 +72,9 @@ reports, which policy judges, what is wrong, and what to do about it.`,
   1  something is wrong; the answer says what to do
   2  usage or configuration: a flag, the site file or the state folder is not usable`)
 	p.register(cmd.Flags())
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().StringVar(&output, "output", "text", "form of the answer: text or json")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "the same as --output json")
+	complete(cmd, "output", "text", "json")
 	return cmd
 }
 
@@ -84,10 +99,25 @@ func writeStatus(w io.Writer, s *agent.Status) error {
 		}
 	}
 	if d := s.Outbox; d != nil {
-		line("Waiting", "%s, %d bytes", reports(d.Reports), d.Bytes)
+		asOf := ""
+		if !s.OutboxAsOf.IsZero() {
+			asOf = " (as of " + day(s.OutboxAsOf) + ")"
+		}
+		size := ""
+		if d.Bytes > 0 {
+			size = fmt.Sprintf(", %d bytes", d.Bytes)
+		}
+		line("Waiting", "%s%s%s", reports(d.Reports), size, asOf)
 	}
 	if u := s.Uplink; u != nil && !u.LastContact.IsZero() {
 		line("Uplink", "last contact %s; this computer is %s", day(u.LastContact), u.State)
+		line("Clock", "%s", skew(u.ClockSkewSeconds))
+	}
+	if u := s.Uplink; u != nil && u.Tailnet != nil {
+		line("Tailnet", "%s", tailnet(u.Tailnet))
+	}
+	for _, one := range s.Services {
+		line("Service", "%s %s: %s", one.Name, one.Standing(), one.What)
 	}
 	policy := plain(s.Policy.Revision) + ", " + s.Policy.Source
 	if !s.Policy.Expires.IsZero() && !s.Policy.Stale {
@@ -102,6 +132,30 @@ func writeStatus(w io.Writer, s *agent.Status) error {
 		line("  Do", "%s", p.Do)
 	}
 	return errors.Join(errs...)
+}
+
+func skew(seconds int) string {
+	switch d := time.Duration(seconds) * time.Second; {
+	case seconds > 1:
+		return agent.Span(d) + " ahead of the state's"
+	case seconds < -1:
+		return agent.Span(d) + " behind the state's"
+	}
+	return "as the state's"
+}
+
+func tailnet(t *muster.TailnetStatus) string {
+	s := strings.ReplaceAll(t.State, "_", " ")
+	if t.Name != "" {
+		s += " as " + t.Name
+	}
+	if len(t.Addresses) > 0 {
+		s += " (" + strings.Join(t.Addresses, ", ") + ")"
+	}
+	if !t.KeyExpires.IsZero() {
+		s += ", until " + day(t.KeyExpires)
+	}
+	return s
 }
 
 func reports(n int) string {

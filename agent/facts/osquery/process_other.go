@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package osquery
 
@@ -8,5 +8,7 @@ import (
 )
 
 func dieTogether(*exec.Cmd) {}
+
+func tie(*os.Process) (release func() error, err error) { return func() error { return nil }, nil }
 
 func interrupt(p *os.Process) { p.Kill() } //nolint:errcheck // Kill follows

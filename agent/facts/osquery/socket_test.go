@@ -3,12 +3,14 @@
 package osquery_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -294,7 +296,70 @@ func TestMain(m *testing.M) {
 			os.Exit(daemon(socket))
 		}
 	}
+	if binary := os.Getenv(asAudit); binary != "" {
+		os.Exit(audit(binary))
+	}
 	os.Exit(m.Run())
+}
+
+// asAudit, where it is set, makes this program an audit that starts the daemon it
+// names and is killed.
+const asAudit = "MUSTER_OSQUERY_TEST"
+
+func audit(binary string) int {
+	e, err := osquery.Start(context.Background(), binary, filepath.Dir(binary))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer e.Close()
+	fmt.Println("asking")
+	time.Sleep(time.Minute)
+	return 0
+}
+
+func TestDaemonDiesWithAKilledAudit(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(osquerytest.Socket(t))
+	binary, socket := filepath.Join(dir, "osqueryd"), filepath.Join(dir, "osquery.em")
+	if err := os.Symlink(self, binary); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), asAudit+"="+binary)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "asking\n" {
+		t.Errorf("%q, %v", line, err)
+	}
+	if e, err := osquery.Dial(context.Background(), socket); err != nil {
+		t.Errorf("the daemon does not answer: %v", err)
+	} else if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	cmd.Wait() // killed
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		e, err := osquery.Dial(context.Background(), socket)
+		if err != nil {
+			return
+		}
+		e.Close()
+		if time.Now().After(deadline) {
+			t.Fatal("the daemon outlives the audit")
+		}
+	}
 }
 
 func daemon(socket string) int {

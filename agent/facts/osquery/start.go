@@ -28,8 +28,8 @@ type daemon struct {
 
 // Start runs a private osqueryd with its files in dir, a folder that exists
 // and belongs to this process alone, and connects to it. The daemon has no
-// database, logs or events, and dies with this process (on Linux even when
-// this process is killed). Close ends it and waits for it.
+// database, logs or events, and dies with this process, even when this process is
+// killed. Close ends it and waits for it.
 func Start(ctx context.Context, binary, dir string) (*Engine, error) {
 	if err := trustBinary(binary); err != nil {
 		return nil, fmt.Errorf("start %s: %w", binary, err)
@@ -77,6 +77,14 @@ func (d *daemon) start(binary string, args []string) error {
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
 		d.process = cmd.Process
+		if err == nil {
+			release, tieErr := tie(cmd.Process)
+			if err = tieErr; err != nil {
+				cmd.Process.Kill() //nolint:errcheck // Wait tells
+				cmd.Wait()         //nolint:errcheck // err says why
+			}
+			defer release()
+		}
 		started <- err
 		if err == nil {
 			cmd.Wait() //nolint:errcheck // how it ended is in what it said

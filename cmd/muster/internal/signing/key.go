@@ -56,7 +56,7 @@ func ParseKey(text []byte, passphrase func() ([]byte, error)) (*ecdsa.PrivateKey
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil && block.Type == sealedType {
-		return nil, errPassphrase // one wrong passphrase in 256 gives good padding
+		return nil, ErrPassphrase // one wrong passphrase in 256 gives good padding
 	}
 	if err != nil {
 		return nil, fmt.Errorf("it is no PKCS #8 key: %w", err)

@@ -29,7 +29,8 @@ var (
 	oidAES256CBC  = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}
 )
 
-var errPassphrase = errors.New("the passphrase is wrong, or the file is damaged")
+// ErrPassphrase: ask again, or look for another copy of the file.
+var ErrPassphrase = errors.New("the passphrase is wrong, or the file is damaged")
 
 // sealed is EncryptedPrivateKeyInfo of RFC 5958; the others are of RFC 8018.
 type sealed struct {
@@ -115,7 +116,7 @@ func unseal(file, passphrase []byte) ([]byte, error) {
 	case k.Rounds < 1 || k.Rounds > maxRounds:
 		return nil, fmt.Errorf("it asks for %d rounds, and the most is %d", k.Rounds, maxRounds)
 	case len(iv) != aes.BlockSize || len(s.Data) == 0 || len(s.Data)%aes.BlockSize != 0:
-		return nil, errPassphrase
+		return nil, ErrPassphrase
 	}
 	block, err := derive(passphrase, k.Salt, k.Rounds)
 	if err != nil {
@@ -125,7 +126,7 @@ func unseal(file, passphrase []byte) ([]byte, error) {
 	cipher.NewCBCDecrypter(block, iv).CryptBlocks(data, data)
 	pad := int(data[len(data)-1])
 	if pad < 1 || pad > aes.BlockSize || !bytes.HasSuffix(data, bytes.Repeat([]byte{byte(pad)}, pad)) {
-		return nil, errPassphrase
+		return nil, ErrPassphrase
 	}
 	return data[:len(data)-pad], nil
 }

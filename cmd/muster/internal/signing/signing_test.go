@@ -65,7 +65,7 @@ func TestParseKeyRefuses(t *testing.T) {
 		"a public key":     {as(publicType, nil), "holds a PUBLIC KEY"},
 		"not PKCS 8":       {as(plainType, []byte("x")), "no PKCS #8 key"},
 		"another curve":    {odd, "no ECDSA P-256 key"},
-		"wrong passphrase": {text, errPassphrase.Error()},
+		"wrong passphrase": {text, ErrPassphrase.Error()},
 		"cut off":          {as(sealedType, block.Bytes[:len(block.Bytes)-1]), "no encrypted PKCS #8 key"},
 		"no rounds":        {as(sealedType, greedy), "asks for 0 rounds"},
 	} {

@@ -1,0 +1,227 @@
+package services
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/windows"
+	"golang.org/x/sys/windows/svc"
+	"golang.org/x/sys/windows/svc/eventlog"
+	"golang.org/x/sys/windows/svc/mgr"
+
+	"github.com/passmuster/muster/agent"
+	"github.com/passmuster/muster/agent/state"
+	"github.com/passmuster/muster/internal/durable"
+)
+
+// Names of the services, and of their sources in the event log.
+const (
+	auditService  = "MusterAudit"
+	uplinkService = "MusterUplink"
+)
+
+const (
+	firewallRule = "Muster: the audit has no network"
+	restartAfter = 30 * time.Second
+	stopTimeout  = 30 * time.Second
+)
+
+// program is one service.
+type program struct {
+	name, what, exe string
+	args            []string
+	config          mgr.Config
+}
+
+func programs(folder string) []program {
+	return []program{
+		{auditService, "audits every hour, after a start and on request", filepath.Join(folder, "muster.exe"), []string{"service", "run"}, mgr.Config{
+			StartType: mgr.StartAutomatic, DisplayName: "Muster audit",
+			Description: "Audits this computer against the election security baseline. It has no network.",
+		}},
+		{uplinkService, "carries the reports", filepath.Join(folder, "muster-uplink.exe"), []string{"run"}, mgr.Config{
+			StartType: mgr.StartAutomatic, DisplayName: "Muster uplink", ServiceStartName: `NT AUTHORITY\LocalService`,
+			Description: "Carries the reports of Muster to the state. It has no rights.",
+		}},
+	}
+}
+
+// Install makes both services and starts them. What is there already is put right.
+func Install(ctx context.Context, o Options) error {
+	steps := append([]step{makeState()}, installSite(o)...)
+	for _, p := range programs(o.Programs) {
+		if _, err := os.Stat(p.exe); err != nil {
+			return fmt.Errorf("look for the program of %s: %w", p.name, err)
+		}
+		if p.name == auditService {
+			steps = append(steps, step{"have the firewall block all connections of " + p.exe, blockOutbound(p.exe)})
+		}
+		steps = append(steps,
+			step{"make the service " + p.name, func(context.Context) error { return p.install() }},
+			step{"start the service " + p.name, func(context.Context) error { return p.start() }})
+	}
+	return take(ctx, o, steps)
+}
+
+// Uninstall stops and removes both services. The reports stay unless o.Purge is set.
+func Uninstall(ctx context.Context, o Options) error {
+	var steps []step
+	for _, p := range programs(o.Programs) {
+		steps = append(steps, step{"stop and remove the service " + p.name, p.remove})
+	}
+	steps = append(steps, step{"remove the rule of the firewall", netsh("delete", "rule", "name="+firewallRule)})
+	if o.Purge {
+		steps = append(steps, step{"delete " + state.DefaultDir() + " with the host key, all reports and the site file", func(context.Context) error {
+			return errors.Join(durable.Remove(o.SiteFile), os.RemoveAll(state.DefaultDir()))
+		}})
+	}
+	return take(ctx, o, steps)
+}
+
+func (p program) install() error {
+	m, err := mgr.Connect()
+	if err != nil {
+		return err
+	}
+	defer m.Disconnect()
+	s, err := m.OpenService(p.name)
+	if err != nil {
+		s, err = m.CreateService(p.name, p.exe, p.config, p.args...)
+	} else {
+		c := p.config
+		c.ServiceType, c.ErrorControl = windows.SERVICE_WIN32_OWN_PROCESS, mgr.ErrorNormal
+		c.BinaryPathName = syscall.EscapeArg(p.exe) + " " + strings.Join(p.args, " ")
+		err = s.UpdateConfig(c)
+	}
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	// The rest is comfort: a service without it works until it first fails.
+	again := mgr.RecoveryAction{Type: mgr.ServiceRestart, Delay: restartAfter}
+	_ = s.SetRecoveryActions([]mgr.RecoveryAction{again, again, again}, uint32((24 * time.Hour).Seconds()))
+	_ = s.SetRecoveryActionsOnNonCrashFailures(true)
+	_ = eventlog.InstallAsEventCreate(p.name, eventlog.Error|eventlog.Warning|eventlog.Info) // it fails where it is there
+	return nil
+}
+
+func (p program) start() error {
+	m, err := mgr.Connect()
+	if err != nil {
+		return err
+	}
+	defer m.Disconnect()
+	s, err := m.OpenService(p.name)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.Start(); err != nil && !errors.Is(err, windows.ERROR_SERVICE_ALREADY_RUNNING) {
+		return err
+	}
+	return nil
+}
+
+func (p program) remove(ctx context.Context) error {
+	m, err := mgr.Connect()
+	if err != nil {
+		return err
+	}
+	defer m.Disconnect()
+	s, err := m.OpenService(p.name)
+	if errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if _, err := s.Control(svc.Stop); err == nil {
+		ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+		defer cancel()
+		for {
+			now, err := s.Query()
+			if err != nil || now.State == svc.Stopped {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("it does not stop: %w", ctx.Err())
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}
+	_ = eventlog.Remove(p.name) // it may never have been there
+	return s.Delete()
+}
+
+// blockOutbound stands for the socket restriction that systemd has. A rule of the
+// name is replaced.
+func blockOutbound(exe string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_ = netsh("delete", "rule", "name="+firewallRule)(ctx) // there may be none
+		return netsh("add", "rule", "name="+firewallRule, "dir=out", "action=block", "program="+exe, "enable=yes", "profile=any")(ctx)
+	}
+}
+
+// netsh is asked by its full path: the folder that we are in may be anyone's.
+func netsh(args ...string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		system, err := windows.GetSystemDirectory()
+		if err != nil {
+			return err
+		}
+		cmd := exec.CommandContext(ctx, filepath.Join(system, "netsh.exe"), append([]string{"advfirewall", "firewall"}, args...)...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("netsh: %w: %s", err, strings.TrimSpace(string(out)))
+		}
+		return nil
+	}
+}
+
+// States asks the service manager how the services stand; everyone may.
+func States(context.Context) ([]agent.Service, error) {
+	m, err := windows.OpenSCManager(nil, nil, windows.SC_MANAGER_CONNECT)
+	if err != nil {
+		return nil, fmt.Errorf("ask the service manager: %w", err)
+	}
+	defer windows.CloseServiceHandle(m)
+	var list []agent.Service
+	for _, p := range programs("") {
+		s := agent.Service{Name: p.name, What: p.what}
+		if err := query(m, &s); err != nil {
+			return nil, fmt.Errorf("ask for the service %s: %w", p.name, err)
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+func query(m windows.Handle, s *agent.Service) error {
+	name, err := windows.UTF16PtrFromString(s.Name)
+	if err != nil {
+		return err
+	}
+	h, err := windows.OpenService(m, name, windows.SERVICE_QUERY_STATUS|windows.SERVICE_QUERY_CONFIG)
+	if errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	one := &mgr.Service{Name: s.Name, Handle: h}
+	defer one.Close()
+	now, err := one.Query()
+	if err != nil {
+		return err
+	}
+	s.Installed, s.Running = true, now.State == svc.Running || now.State == svc.StartPending
+	return nil
+}
