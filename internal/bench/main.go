@@ -1,7 +1,8 @@
 // Command bench measures what `make bench` reports: the audit's wall time, CPU
-// and peak memory as whole processes, the report's bytes on the wire, and
-// ingest beside a raw insert of the same rows. It prints each figure beside
-// its target and never fails for a slow machine.
+// and peak memory as whole processes, the report's and a day's bytes on the
+// wire, a reconnect burst, the programs' sizes, the idle uplink, and ingest and
+// outbox beside the least that would do. It prints each figure beside its target
+// and never fails for a slow machine.
 package main
 
 import (
@@ -9,58 +10,104 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/passmuster/muster/internal/program"
 )
 
+type options struct {
+	bin            string
+	runs           int // of the audit
+	agents, queued int // of the burst
+	idle           time.Duration
+}
+
 func main() {
-	bin := flag.String("bin", "bin", "folder with the built programs")
-	runs := flag.Int("n", 11, "runs of the audit")
+	var o options
+	flag.StringVar(&o.bin, "bin", "bin", "folder with the built programs")
+	flag.IntVar(&o.runs, "n", 11, "runs of the audit")
+	flag.IntVar(&o.agents, "agents", 2000, "agents of the burst")
+	flag.IntVar(&o.queued, "queued", 24, "reports that each of them has in its outbox")
+	flag.DurationVar(&o.idle, "idle", time.Minute, "how long the idle uplink is watched")
+	only := flag.String("only", "", "one part: "+strings.Join(slices.Collect(names(parts)), ", "))
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Stdout, *bin, *runs); err != nil {
+	if err := run(ctx, os.Stdout, o, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench: error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, w io.Writer, bin string, runs int) error {
-	dir, err := os.MkdirTemp("", "muster-bench-")
-	if err != nil {
+// part of the report. dir is a folder for it alone.
+type part struct {
+	name string
+	do   func(ctx context.Context, w io.Writer, o options, dir string) error
+}
+
+var parts = []part{
+	{"audit", audits},
+	{"report", sizes},
+	{"day", day},
+	{"burst", func(ctx context.Context, w io.Writer, o options, dir string) error {
+		r, err := burst(ctx, ".", o.bin, dir, o.agents, o.queued)
+		if err == nil {
+			r.print(w)
+		}
 		return err
+	}},
+	{"programs", programSizes},
+	{"idle", idle},
+	{"go", goBenches},
+}
+
+func names(parts []part) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, p := range parts {
+			if !yield(p.name) {
+				return
+			}
+		}
 	}
-	defer os.RemoveAll(dir)
-	site, err := makeSite(ctx, bin, dir)
-	if err != nil {
-		return err
+}
+
+func run(ctx context.Context, w io.Writer, o options, only string) error {
+	for _, p := range parts {
+		if only != "" && p.name != only {
+			continue
+		}
+		dir, err := os.MkdirTemp("", "muster-bench-")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "\n== %s\n", p.name)
+		if err := errors.Join(p.do(ctx, w, o, dir), os.RemoveAll(dir)); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
 	}
-	fmt.Fprintf(w, "%-44s %12s %12s %12s   %s\n", "what", "min", "median", "max", "target")
-	if err := audits(ctx, w, bin, dir, site, runs); err != nil {
-		return err
-	}
-	if err := sizes(ctx, w); err != nil {
-		return err
-	}
-	return goBenches(ctx, w)
+	return nil
 }
 
 func makeSite(ctx context.Context, bin, dir string) (string, error) {
-	key := filepath.Join(dir, "policy-key.pem")
-	if out, err := exec.CommandContext(ctx, filepath.Join(bin, "muster"), "policy", "keygen", "--no-passphrase", "-o", key).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("make a policy key: %w\n%s", err, out)
+	key, err := program.PolicyKey(bin, dir)
+	if err != nil {
+		return "", err
 	}
 	out, err := exec.CommandContext(ctx, filepath.Join(bin, "muster-collector"), "site",
-		"--data", filepath.Join(dir, "collector"), "--county", "56021", "--policy-key", key+".pub").Output()
+		"--data", filepath.Join(dir, "collector"), "--county", "56021", "--policy-key", key).Output()
 	if err != nil {
 		return "", fmt.Errorf("make a site file: %w", err)
 	}
@@ -69,10 +116,15 @@ func makeSite(ctx context.Context, bin, dir string) (string, error) {
 }
 
 // audits times whole processes from start to exit, report committed.
-func audits(ctx context.Context, w io.Writer, bin, dir, site string, n int) error {
+func audits(ctx context.Context, w io.Writer, o options, dir string) error {
+	site, err := makeSite(ctx, o.bin, dir)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "%-44s %12s %12s %12s   %s\n", "what", "min", "median", "max", "target")
 	var wall, cpu, peak []float64
-	for range n {
-		cmd := exec.CommandContext(ctx, filepath.Join(bin, "muster"), "audit", "--site", site, "--state", filepath.Join(dir, "host"), "--output", "json")
+	for range o.runs {
+		cmd := exec.CommandContext(ctx, filepath.Join(o.bin, "muster"), "audit", "--site", site, "--state", filepath.Join(dir, "host"), "--output", "json")
 		start := time.Now()
 		if err := cmd.Run(); err != nil && cmd.ProcessState.ExitCode() == 2 || cmd.ProcessState.ExitCode() == 4 {
 			return fmt.Errorf("muster audit: %w", err)
@@ -98,11 +150,12 @@ var benches = []struct{ pkg, pattern string }{
 	{"./agent", "."},
 	{"./agent/eval", "."},
 	{"./collector/ingest", "."},
+	{"./agent/outbox", "Commit"},
 }
 
 var benchLine = regexp.MustCompile(`^Benchmark\S+\s`)
 
-func goBenches(ctx context.Context, w io.Writer) error {
+func goBenches(ctx context.Context, w io.Writer, _ options, _ string) error {
 	for _, b := range benches {
 		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", b.pattern, "-benchmem", b.pkg)
 		out, err := cmd.CombinedOutput()
@@ -113,8 +166,21 @@ func goBenches(ctx context.Context, w io.Writer) error {
 		for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
 			if benchLine.MatchString(lines.Text()) {
 				fmt.Fprintln(w, "  "+strings.TrimPrefix(lines.Text(), "Benchmark"))
+				commit(w, lines.Text())
 			}
 		}
 	}
 	return nil
+}
+
+// commit prints what the outbox's benchmark says, beside its target.
+func commit(w io.Writer, line string) {
+	before, _, ok := strings.Cut(line, " commit/bare")
+	fields := strings.Fields(before)
+	if !ok || len(fields) == 0 {
+		return
+	}
+	if v, err := strconv.ParseFloat(fields[len(fields)-1], 64); err == nil {
+		figure(w, "outbox commit, beside write, fsync, rename, fsync", v, atMost(1.5))
+	}
 }

@@ -15,7 +15,7 @@ import (
 
 // sizes prints what a first report and an unchanged next one weigh on the wire,
 // for each recorded host and for this computer.
-func sizes(ctx context.Context, w io.Writer) error {
+func sizes(ctx context.Context, w io.Writer, _ options, _ string) error {
 	key, err := wire.NewKey()
 	if err != nil {
 		return err
@@ -24,7 +24,7 @@ func sizes(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\n%-28s %12s %12s %8s %12s   %s\n", "report of", "JSON bytes", "first", "share", "unchanged", "target: first at most 20%, unchanged at most 700 bytes")
+	fmt.Fprintf(w, "%-28s %12s %12s %8s %12s   %s\n", "report of", "JSON bytes", "first", "share", "unchanged", "target: first at most 20%, unchanged at most 700 bytes")
 	for _, recording := range []string{"", "win11-workstation", "win10-ems"} {
 		o, name := agent.Options{}, "this computer"
 		if recording != "" {
