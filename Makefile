@@ -7,16 +7,19 @@ BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDF
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME  ?= 10s
 DEMO      ?=
-RACE      := ./agent/eval ./collector ./internal/wire ./internal/durable ./agent/state ./agent/outbox ./agent/uplink ./collector/ingest ./collector/store/...
+BENCH     ?=
+SOAK      ?=
+RACE      := ./agent/eval ./collector ./internal/seal ./internal/service ./internal/wire ./internal/durable ./agent/state ./agent/outbox ./agent/uplink ./collector/ingest ./collector/store/...
 
-.PHONY: help build demo check test test-windows test-packages lint race bench fuzz golden shots clean
+.PHONY: help build demo check test test-windows test-packages lint race crash soak burst bench fuzz golden shots clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build the three programs into bin/
 	@mkdir -p bin
-	$(BUILD) -o bin/ ./cmd/muster ./cmd/muster-uplink ./cmd/muster-collector
+	$(BUILD) -o bin/ ./cmd/muster ./cmd/muster-collector
+	$(BUILD) -tags $$(sed 's/ .*//; /^#/d' packaging/uplink.tags | paste -sd,) -o bin/ ./cmd/muster-uplink
 
 demo: build ## audit this computer and show it on a local dashboard (DEMO=once: check and exit)
 	$(GO) run ./internal/demo -bin bin $(if $(filter once,$(DEMO)),-once)
@@ -31,6 +34,7 @@ test: test-packages ## install what the tests need by Debian package name, run e
 
 test-windows: ## run the Windows tables' tests under wine
 	packaging/wine/test ./agent/facts/builtin
+	packaging/wine/test -run 'Rights|Firmware|Machine|Tied|Steps' ./agent/state ./internal/service
 
 test-packages:
 	packaging/install packaging/test-packages.txt
@@ -47,8 +51,12 @@ lint: ## formatting, vet for Linux and Windows, staticcheck, Rego
 race: test-packages ## the concurrent parts under the race detector
 	$(GO) test -timeout 20m -race $(RACE)
 
-bench: build ## times and sizes, with their targets
-	$(GO) run ./internal/bench -bin bin
+crash: build test-packages ## break both programs at every system call, kill them at 1,000 random ones, cut the power
+	bash -o pipefail -c "$(GO) test -timeout 60m -count 1 -v -run 'TestEveryFault|TestPowerLoss' ./agent -every-fault | grep -v '^ *\(=== RUN\|--- PASS: .*/\)'"
+	bash -o pipefail -c "$(GO) test -timeout 60m -count 1 -v -run TestRandomKills ./agent -kills 1000 -bin '$(CURDIR)/bin' | grep -v '=== RUN'"
+
+bench: build ## times and sizes, with their targets (BENCH='-only day' runs a part)
+	$(GO) run ./internal/bench -bin bin $(BENCH)
 
 fuzz: ## every fuzz test for FUZZTIME each
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \

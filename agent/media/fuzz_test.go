@@ -19,7 +19,7 @@ func TestManifestRefused(t *testing.T) {
 		`refuses the character ':'`:   `{"path":"C:/x"}`,
 		`refuses the character '\\'`:  `{"path":"..\\x"}`,
 		"the dot or space at the end": `{"path":"bin/muster."}`,
-		"of a device":                `{"path":"bin/NUL.exe"}`,
+		"of a device":                 `{"path":"bin/NUL.exe"}`,
 		"are one file on a stick":     `{"path":"bin/muster"},{"path":"BIN/Muster"}`,
 		"cannot be listed":            `{"path":"Hosts/0123456789abcdef/key/host.pem"}`,
 		"its size is -1":              `{"path":"a","size_bytes":-1}`,
