@@ -3,13 +3,18 @@
 GO        ?= go
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.0-dev)
 LDFLAGS   := -s -w -X github.com/passmuster/muster.Version=$(VERSION)
-BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+BUILD     := $(GO) build -buildvcs=false -ldflags '$(LDFLAGS)'
+TAGS      := $(shell sed 's/ .*//; /^\#/d' packaging/uplink.tags | paste -sd,)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME  ?= 10s
 DEMO      ?=
 BENCH     ?=
 SOAK      ?=
 RACE      := ./agent/eval ./collector ./internal/seal ./internal/service ./internal/wire ./internal/durable ./agent/state ./agent/outbox ./agent/uplink ./collector/ingest ./collector/store/...
+
+# The same for builds, vet and tests, so that Tailscale and OPA are compiled once.
+export CGO_ENABLED = 0
+export GOFLAGS := -trimpath $(GOFLAGS)
 
 .PHONY: help build demo check test test-windows test-packages lint race crash soak burst bench fuzz golden shots clean
 
@@ -19,7 +24,7 @@ help: ## show this list
 build: ## build the three programs into bin/
 	@mkdir -p bin
 	$(BUILD) -o bin/ ./cmd/muster ./cmd/muster-collector
-	$(BUILD) -tags $$(sed 's/ .*//; /^#/d' packaging/uplink.tags | paste -sd,) -o bin/ ./cmd/muster-uplink
+	$(BUILD) -tags $(TAGS) -o bin/ ./cmd/muster-uplink
 
 demo: build ## audit this computer and show it on a local dashboard (DEMO=once: check and exit)
 	$(GO) run ./internal/demo -bin bin $(if $(filter once,$(DEMO)),-once)
@@ -42,14 +47,15 @@ test-packages:
 lint: ## formatting, vet for Linux and Windows, staticcheck, Rego
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt: $$bad"; exit 1; }
 	$(GO) vet ./...
-	GOOS=windows $(GO) vet ./...
+	GOOS=windows $(GO) vet ./agent/... ./policies/... ./cmd/muster/... ./internal/durable ./internal/seal ./internal/service ./internal/wire
+	GOOS=windows $(GO) vet -tags $(TAGS) ./internal/tailnet ./cmd/muster-uplink
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run -exec 'env GOOS=windows' $(STATICCHECK) ./agent/facts/... ./internal/durable ./agent/state
 	$(GO) run ./cmd/muster policy lint policies
 	$(GO) run ./cmd/muster policy test policies
 
 race: test-packages ## the concurrent parts under the race detector
-	$(GO) test -timeout 20m -race $(RACE)
+	CGO_ENABLED=1 $(GO) test -timeout 20m -race $(RACE)
 
 crash: build test-packages ## break both programs at every system call, kill them at 1,000 random ones, cut the power
 	bash -o pipefail -c "$(GO) test -timeout 60m -count 1 -v -run 'TestEveryFault|TestPowerLoss' ./agent -every-fault | grep -v '^ *\(=== RUN\|--- PASS: .*/\)'"
