@@ -88,6 +88,12 @@ func (s *Store) open(ctx context.Context, path string) error {
 	return err
 }
 
+// Another process is given so long to get on with its migration.
+const (
+	migrateTries = 20
+	migratePause = 50 * time.Millisecond
+)
+
 func (s *Store) migrate(ctx context.Context) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -99,7 +105,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	sources := p.ListSources()
 	newest := sources[len(sources)-1].Version
-	for before := int64(-1); ; {
+	for before, tries := int64(-1), 0; ; {
 		have, err := p.GetDBVersion(ctx)
 		if err == nil && have > newest {
 			return fmt.Errorf("its schema %d is newer than this program (%d): use the newer release", have, newest)
@@ -107,11 +113,19 @@ func (s *Store) migrate(ctx context.Context) error {
 		if err == nil {
 			_, err = p.Up(ctx)
 		}
-		// Where another process migrates at this moment it wins, and there is less to do.
-		if err == nil || have <= before {
+		// Where another process migrates at this moment it wins, and there is less to
+		// do; it may also just hold the lock.
+		if have > before {
+			before, tries = have, 0
+		}
+		if tries++; err == nil || tries > migrateTries {
 			return err
 		}
-		before = have
+		select {
+		case <-time.After(migratePause):
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		}
 	}
 }
 
