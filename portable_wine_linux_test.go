@@ -34,6 +34,8 @@ snapshot() {
 	cd - >/dev/null
 }
 run "$PROGRAM" version
+# Wine fills its certificate stores when somebody first asks; a Windows has them.
+run "$PROGRAM" facts query 'SELECT count(*) FROM certificates'
 snapshot > "$LAB/before"
 run "$PROGRAM" "$@" > "$LAB/stdout" 2> "$LAB/stderr"
 snapshot > "$LAB/after"
