@@ -61,6 +61,12 @@ crash: build test-packages ## break both programs at every system call, kill the
 	bash -o pipefail -c "$(GO) test -timeout 60m -count 1 -v -run 'TestEveryFault|TestPowerLoss' ./agent -every-fault | grep -v '^ *\(=== RUN\|--- PASS: .*/\)'"
 	bash -o pipefail -c "$(GO) test -timeout 60m -count 1 -v -run TestRandomKills ./agent -kills 1000 -bin '$(CURDIR)/bin' | grep -v '=== RUN'"
 
+soak: build ## fifty computers in a tailnet, sixty days of outages (SOAK=-short: eight, four days)
+	$(GO) run ./internal/soak -bin bin $(SOAK)
+
+burst: build ## 2,000 agents with 24 reports each, at once
+	$(GO) run ./internal/bench -bin bin -only burst
+
 bench: build ## times and sizes, with their targets (BENCH='-only day' runs a part)
 	$(GO) run ./internal/bench -bin bin $(BENCH)
 

@@ -230,3 +230,22 @@ func tableName(lit *ast.CompositeLit) string {
 	}
 	return ""
 }
+
+// A target without a rule does nothing and succeeds, also in CI.
+func TestEveryTargetHasARule(t *testing.T) {
+	b, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(b), "\n.PHONY: ")
+	list, _, _ = strings.Cut(list, "\n")
+	targets := strings.Fields(list)
+	for _, target := range targets {
+		if !strings.Contains(string(b), "\n"+target+":") {
+			t.Errorf("make %s has no rule", target)
+		}
+	}
+	if len(targets) < 10 {
+		t.Errorf("only %q are named", targets)
+	}
+}
