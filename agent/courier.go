@@ -207,10 +207,10 @@ func (o *CourierOptions) syncHost(m *media.Stick, k *keeper, to *seal.Recipient)
 	if err == nil {
 		err = k.sealOut(stick, to, back, r)
 	}
+	r.warn(k.folder.WriteStatus(auditStatus, k.status)) // what was taken is taken, whatever befell the stick
 	if err != nil {
 		return r, stickTrouble(m, err)
 	}
-	r.warn(k.folder.WriteStatus(auditStatus, k.status))
 	r.Next = o.nextOfHost(k, r)
 	return r, nil
 }

@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -194,5 +196,26 @@ func heal(a *air, d *desk, stick string, last uint64) {
 	chain, err := os.ReadFile(filepath.Join(a.dir, "outbox", "chain.json"))
 	if a.must(err); bytes.Contains(chain, []byte("dropped")) {
 		a.t.Errorf("reports were lost: %s", chain)
+	}
+}
+
+// What an answer brought is put down also where the stick then takes nothing.
+func TestCourierWriteProtectedAfterTheAnswer(t *testing.T) {
+	c := newCapital(t, "17031")
+	ems, stick := c.newAir(1), t.TempDir()
+	ems.mustSync(stick)
+	c.newDesk().mustSync(stick)
+	if err := syscall.Mount(stick, stick, "", syscall.MS_BIND, ""); err != nil {
+		t.Skip("only root makes a stick write-protected: ", err)
+	}
+	defer func() { c.must(syscall.Unmount(stick, 0)) }()
+	c.must(syscall.Mount("", stick, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	if _, err := ems.sync(stick); err == nil || !strings.Contains(err.Error(), "write-protected") {
+		t.Error(err)
+	}
+	s, err := agent.ReadStatus(ems.dir, ems.site, time.Now())
+	c.must(err)
+	if len(ems.waiting()) != 0 || s.Audit == nil || s.Audit.ReceiptAt == nil {
+		t.Errorf("%v wait, status %+v", ems.waiting(), s.Audit)
 	}
 }
