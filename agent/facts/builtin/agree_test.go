@@ -19,6 +19,9 @@ import (
 var moving = []string{"interface_details", "listening_ports", "logical_drives", "mounts", "muster_time_sync",
 	"process_open_sockets", "processes", "time", "uptime", "windows_eventlog"}
 
+// counting columns go on between two questions: packets of other programs pass.
+var counting = map[string][]string{"iptables": {"packets", "bytes"}}
+
 // agrees asks each table for the rows with a value in each of the ways in which
 // SQL can, and compares with the rows of the whole table that SQLite itself
 // finds to have it: + keeps a constraint from the table.
@@ -29,12 +32,15 @@ func agrees(t *testing.T, tables []facts.Table) {
 		t.Fatal(err)
 	}
 	defer engine.Close()
-	ask := func(statement string) ([]string, error) {
+	ask := func(statement string, without ...string) ([]string, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		rows, err := engine.Query(ctx, statement, 1<<20)
 		var texts []string
 		for _, r := range rows {
+			for _, column := range without {
+				delete(r, column)
+			}
 			texts = append(texts, fmt.Sprint(r)) // fmt sorts the columns
 		}
 		slices.Sort(texts)
@@ -60,6 +66,9 @@ func agrees(t *testing.T, tables []facts.Table) {
 			columns = columns[:1] // it is told of no constraint
 		}
 		for _, c := range columns {
+			if slices.Contains(counting[table.Name], c.Name) {
+				continue
+			}
 			values := someValues(rows, c.Name)
 			var all []string
 			for _, value := range values {
@@ -78,11 +87,11 @@ func agrees(t *testing.T, tables []facts.Table) {
 					if what == "LIKE" && (c.Required || strings.ContainsAny(value, "%_")) {
 						continue // a pattern of osquery's own
 					}
-					got, err := ask(pair[0])
+					got, err := ask(pair[0], counting[table.Name]...)
 					if errors.Is(err, facts.ErrRefused) {
 						continue // says more than no rows
 					}
-					want, wantErr := ask(pair[1])
+					want, wantErr := ask(pair[1], counting[table.Name]...)
 					if err != nil || wantErr != nil || !slices.Equal(got, want) {
 						t.Errorf("%s: %s\n%d rows (%v), of the whole table %d (%v)\n%.400s\n%.400s", table.Name, pair[0], len(got), err, len(want), wantErr, fmt.Sprint(got), fmt.Sprint(want))
 					}
