@@ -110,7 +110,7 @@ func Sync(ctx context.Context, root string, o CourierOptions) (*CourierResult, e
 	defer k.close()
 	if isNew {
 		if m, err = media.Make(root); err != nil {
-			return nil, stickTrouble(m, err)
+			return nil, stickTrouble(m, err, runAgain)
 		}
 	}
 	return o.syncHost(m, k, to)
@@ -198,7 +198,7 @@ func (k *keeper) enrollment() ([]byte, error) {
 func (o *CourierOptions) syncHost(m *media.Stick, k *keeper, to *seal.Recipient) (*CourierResult, error) {
 	stick, err := courier.Open(m.Dir())
 	if err != nil {
-		return nil, stickTrouble(m, err)
+		return nil, stickTrouble(m, err, runAgain)
 	}
 	r := &CourierResult{Schema: 1, Place: "host", Host: k.host, Warnings: []string{}, progress: o.Progress}
 	_, err = k.outbox.Verify()
@@ -209,7 +209,7 @@ func (o *CourierOptions) syncHost(m *media.Stick, k *keeper, to *seal.Recipient)
 	}
 	r.warn(k.folder.WriteStatus(auditStatus, k.status)) // what was taken is taken, whatever befell the stick
 	if err != nil {
-		return r, stickTrouble(m, err)
+		return r, stickTrouble(m, err, runAgain)
 	}
 	r.Next = o.nextOfHost(k, r)
 	return r, nil
@@ -338,10 +338,7 @@ func (k *keeper) takeBundle(b []byte, site *muster.Site, r *CourierResult) error
 
 // refusals says what the collector did not take.
 func refusals(f *courier.File, a *seal.Return) error {
-	var errs []error
-	if a.Problem != "" {
-		errs = append(errs, fmt.Errorf("%s did not take %s whole: %s; what still waits is sealed again", a.Collector, f.Name, a.Reason))
-	}
+	errs := []error{notTaken(f, a)}
 	shown := 0
 	for i := range a.Outcomes {
 		o := &a.Outcomes[i]

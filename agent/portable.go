@@ -128,15 +128,8 @@ func (o *Options) outboxOptions(key *ecdsa.PrivateKey) (outbox.Options, error) {
 
 // trouble adds to an error of the stick what to do about it.
 func (o *Options) trouble(err error) error {
-	switch {
-	case o.Portable == nil:
+	if o.Portable == nil {
 		return err
-	case o.Portable.Stick.Gone():
-		return fmt.Errorf("the stick was pulled out: put it back and audit again; the reports on it are safe: %w", err)
-	case errors.Is(err, errNoSpace):
-		return fmt.Errorf("the stick is full: delete what is not muster's, or take it to a connected workstation, and audit again: %w", err)
-	case errors.Is(err, errReadOnly):
-		return fmt.Errorf("the stick is write-protected: move its switch, and audit again: %w", err)
 	}
-	return err
+	return stickTrouble(o.Portable.Stick, err, "audit again")
 }

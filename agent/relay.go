@@ -26,12 +26,12 @@ func (o *CourierOptions) relay(ctx context.Context, m *media.Stick) (*CourierRes
 	}
 	stick, err := courier.Open(m.Dir())
 	if err != nil {
-		return nil, stickTrouble(m, err)
+		return nil, stickTrouble(m, err, runAgain)
 	}
 	r := &CourierResult{Schema: 1, Place: "relay", Warnings: []string{}}
 	files, strange, err := stick.Outgoing()
 	if err != nil {
-		return nil, stickTrouble(m, err)
+		return nil, stickTrouble(m, err, runAgain)
 	}
 	if strange > 0 {
 		r.warn(fmt.Errorf("%s on the stick that muster did not write: left alone", many(strange, "thing")))
@@ -78,7 +78,7 @@ func (o *CourierOptions) relay(ctx context.Context, m *media.Stick) (*CourierRes
 		if errors.Is(err, fs.ErrPermission) {
 			return r, err
 		}
-		return r, stickTrouble(m, err)
+		return r, stickTrouble(m, err, runAgain)
 	}
 	switch {
 	case len(files) == 0:
@@ -98,7 +98,7 @@ func notTaken(f *courier.File, a *seal.Return) error {
 	if a.Problem == "" {
 		return nil
 	}
-	return fmt.Errorf("%s did not take %s whole: %s", a.Collector, f.Name, a.Reason)
+	return fmt.Errorf("%s did not take %s whole: %s; what still waits is sealed again", a.Collector, f.Name, a.Reason)
 }
 
 // relayName is this computer's host id.
@@ -126,15 +126,17 @@ func relayRefused(folder *state.Folder, digest string) string {
 	return short(printable(cmp.Or(uplink.RelayRefused[i].Reason, uplink.RelayRefused[i].Code, "no reason given")), maxText)
 }
 
-// stickTrouble adds to an error of the stick what to do about it.
-func stickTrouble(m *media.Stick, err error) error {
+const runAgain = "run this again"
+
+// stickTrouble adds to an error of the stick what to do about it, and then again.
+func stickTrouble(m *media.Stick, err error, again string) error {
 	switch {
 	case m != nil && m.Gone():
-		return fmt.Errorf("the stick was pulled out: put it back and run this again; nothing is lost: %w", err)
+		return fmt.Errorf("the stick was pulled out: put it back and %s; nothing is lost: %w", again, err)
 	case errors.Is(err, errNoSpace):
-		return fmt.Errorf("the stick is full: delete what is not muster's from it and run this again; nothing is lost: %w", err)
+		return fmt.Errorf("the stick is full: delete what is not muster's from it and %s; nothing is lost: %w", again, err)
 	case errors.Is(err, errReadOnly):
-		return fmt.Errorf("the stick is write-protected: move its switch and run this again: %w", err)
+		return fmt.Errorf("the stick is write-protected: move its switch and %s: %w", again, err)
 	}
 	return err
 }
