@@ -1,16 +1,13 @@
 package bundle
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/policies"
 )
 
 // MaxWaiverYears is how long a waiver may last. What must last longer is a
@@ -25,54 +22,11 @@ const (
 // readExceptions reads waivers and attestations. It is lenient about their
 // content, which Lint is not: one that says too little covers nothing.
 func (b *Bundle) readExceptions() error {
-	if err := parseExceptions(b.data["waivers"], &b.Waivers, false); err != nil {
+	if err := policies.ParseExceptions(b.data["waivers"], &b.Waivers, false); err != nil {
 		return fmt.Errorf("read waivers: %w", err)
 	}
-	if err := parseExceptions(b.data["attestations"], &b.Attestations, false); err != nil {
+	if err := policies.ParseExceptions(b.data["attestations"], &b.Attestations, false); err != nil {
 		return fmt.Errorf("read attestations: %w", err)
-	}
-	return nil
-}
-
-// parseExceptions decodes a list of objects whose dates are days or RFC 3339;
-// strict refuses fields that into does not have.
-func parseExceptions(v, into any, strict bool) error {
-	if v == nil {
-		return nil
-	}
-	entries, ok := v.([]any)
-	if !ok {
-		return errors.New("want a list that starts with \"- id: …\"")
-	}
-	dated := make([]any, len(entries))
-	for i, entry := range entries {
-		fields, ok := entry.(map[string]any)
-		if !ok {
-			return fmt.Errorf("entry %d: want an object that starts with \"- id: …\"", i+1)
-		}
-		fields = maps.Clone(fields)
-		for _, name := range []string{"approved", "expires", "on", "until"} {
-			if fields[name] == nil {
-				continue
-			}
-			day, err := parseDate(fields[name])
-			if err != nil {
-				return fmt.Errorf("entry %d: %s: %w", i+1, name, err)
-			}
-			fields[name] = day
-		}
-		dated[i] = fields
-	}
-	text, err := json.Marshal(dated)
-	if err != nil {
-		return err
-	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	if strict {
-		d.DisallowUnknownFields()
-	}
-	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("%w: write dates and county codes in quotes", err)
 	}
 	return nil
 }
@@ -82,10 +36,10 @@ func (b *Bundle) checkExceptions(hasControl func(id string) bool) (problems []Pr
 	add := func(file, name, text string, args ...any) {
 		problems = append(problems, Problem{File: file, Text: name + ": " + fmt.Sprintf(text, args...)})
 	}
-	if err := parseExceptions(b.data["waivers"], new([]muster.Waiver), true); err != nil {
+	if err := policies.ParseExceptions(b.data["waivers"], new([]muster.Waiver), true); err != nil {
 		problems = append(problems, Problem{File: waiversFile, Text: err.Error()})
 	}
-	if err := parseExceptions(b.data["attestations"], new([]muster.Attestation), true); err != nil {
+	if err := policies.ParseExceptions(b.data["attestations"], new([]muster.Attestation), true); err != nil {
 		problems = append(problems, Problem{File: attestationsFile, Text: err.Error()})
 	}
 	seen := map[string]bool{}

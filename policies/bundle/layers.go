@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/policies"
 )
 
 // Layers that a list can come from; those of a county or host name it after this.
@@ -47,7 +48,7 @@ func (b *Bundle) attest(h muster.Host, now time.Time) {
 	given, _ := l.Value.(map[string]any)
 	value := maps.Clone(given)
 	for claim, a := range newest {
-		if on, err := parseDate(given[claim+"_on"]); err == nil && on.After(a.On) && !on.After(now) {
+		if on, err := policies.ParseDate(given[claim+"_on"]); err == nil && on.After(a.On) && !on.After(now) {
 			continue
 		}
 		if value == nil {
@@ -132,7 +133,7 @@ func parseDatedList(entry any) (l List, err error) {
 	if l.Value = fields["value"]; l.Value == nil {
 		return l, errors.New("value is missing: want {dated, source, value}")
 	}
-	if l.Dated, err = parseDate(fields["dated"]); err != nil {
+	if l.Dated, err = policies.ParseDate(fields["dated"]); err != nil {
 		return l, fmt.Errorf("dated: %w", err)
 	}
 	if l.Dated.IsZero() {

@@ -2,7 +2,6 @@ package bundle
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/util"
+
+	"github.com/passmuster/muster/policies"
 )
 
 // WithLists lays lists over those of the bundle. jsonBytes is an object of list
@@ -60,7 +61,7 @@ func (b *Bundle) listNames() []string {
 }
 
 func parseLists(set map[string]any, freshness map[string]int) (map[string]List, error) {
-	dated, err := parseDate(set["dated"])
+	dated, err := policies.ParseDate(set["dated"])
 	if err != nil {
 		return nil, fmt.Errorf("read lists: dated: %w", err)
 	}
@@ -73,32 +74,13 @@ func parseLists(set map[string]any, freshness map[string]int) (map[string]List, 
 		if own, ok := entry.(map[string]any); ok && own["value"] != nil && own["dated"] != nil {
 			l.Value = own["value"]
 			l.Source, _ = own["source"].(string)
-			if l.Dated, err = parseDate(own["dated"]); err != nil {
+			if l.Dated, err = policies.ParseDate(own["dated"]); err != nil {
 				return nil, fmt.Errorf("read list %s: dated: %w", name, err)
 			}
 		}
 		lists[name] = l
 	}
 	return lists, nil
-}
-
-// parseDate reads "2026-11-20" or RFC 3339; nothing is the zero time.
-func parseDate(v any) (time.Time, error) {
-	s, ok := v.(string)
-	if v == nil || ok && s == "" {
-		return time.Time{}, nil
-	}
-	if !ok {
-		return time.Time{}, errors.New("want a date in quotes, for example \"2026-11-20\"")
-	}
-	if t, err := time.Parse(time.DateOnly, s); err == nil {
-		return t, nil
-	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%q is no date: write 2026-11-20", s)
-	}
-	return t.UTC(), nil
 }
 
 // parseFreshness reads the freshness document.
