@@ -34,8 +34,8 @@ type Accepted struct {
 	// without a waiver.
 	Summary   Summary
 	GateFails bool
-	// ReceivedAt is the collector's clock, whole seconds.
-	ReceivedAt time.Time
+	// Way that it came: WayUplink or WayCourier.
+	Way string
 }
 
 // StoredEnvelope is a signed report as it rests in a store: one zstd frame
@@ -50,6 +50,9 @@ type StoredEnvelope struct {
 	BaseSeq uint64
 	// Depth is how many stored reports must be opened before this one.
 	Depth int
+	// Month, as 202611, with which it is let go. One that rests on a stored report has
+	// that one's month, so that no report outlives what it takes to open it.
+	Month int
 	// Size of the signed bytes.
 	Size uint32
 	Body []byte
@@ -58,7 +61,8 @@ type StoredEnvelope struct {
 // Committed is what became of one report.
 type Committed struct {
 	Outcome StoreOutcome
-	// ReceivedAt is when the report first arrived; zero for a conflict.
+	// ReceivedAt is when the report was first stored, by the collector's clock, to the
+	// microsecond; zero for a conflict.
 	ReceivedAt time.Time
 }
 
@@ -77,12 +81,14 @@ const (
 
 // LogEntry is one line of the collector's audit log.
 type LogEntry struct {
+	ID int64     `json:"id"` // counts up
 	At time.Time `json:"at"`
 	// Actor is who did it: "console", "link", "token", a login.
 	Actor string `json:"actor"`
 	// Action is a stable word: "start", "login", "approve", "publish_policy",
 	// "promote_policy", "pause_policy", "set_ring", "request_audit", "rebind_host",
-	// "flag_clone", "replace_host".
+	// "flag_clone", "replace_host", "hold_host", "retire", "clear_clone", "expect_hosts",
+	// "export", "logout", "rotate_key", "backup".
 	Action string `json:"action"`
 	// Object is what it was done to: a host id, a policy revision.
 	Object string `json:"object,omitempty"`

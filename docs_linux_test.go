@@ -30,7 +30,7 @@ func TestPolicyPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	bin := mustPrograms(t)
-	for _, page := range []string{"policy.md", "policy-reference.md", "ems.md", "courier.md"} {
+	for _, page := range []string{"policy.md", "policy-reference.md", "ems.md", "courier.md", "operations.md"} {
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
 			text, err := os.ReadFile(filepath.Join("docs", page))

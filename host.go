@@ -37,6 +37,9 @@ const (
 	HostPending HostState = "pending"
 	// HostActive is approved; its reports count.
 	HostActive HostState = "active"
+	// HostRetired was turned away, or is no longer there: as pending, but nobody is
+	// asked to approve it until it enrolls anew.
+	HostRetired HostState = "retired"
 )
 
 // Host is one computer under the baseline, as it describes itself.

@@ -28,11 +28,13 @@ var owners = map[string][]string{
 	"tailscale.com":                       {"internal/tailnet"},
 	"filippo.io/age":                      {"internal/seal"},
 	"github.com/jackc/pgx":                {"collector/store/postgres"},
-	"os/exec":                             {"agent/facts/osquery", "cmd/muster/internal/services", "cmd/muster/internal/signing", "internal/demo", "internal/bench", "internal/crash", "internal/program", "internal/soak"},
+	"os/exec":                             {"agent/facts/osquery", "cmd/muster/internal/services", "cmd/muster/internal/signing", "internal/demo", "internal/bench", "internal/crash", "internal/program", "internal/soak", "collector/store/postgres/pgtest"},
 	"github.com/schollz/progressbar":      {"cmd"},
 	"github.com/spf13/cobra":              {"cmd", "internal/cli"},
 	"github.com/chromedp/chromedp":        {"collector/web/internal"},
 	"github.com/prometheus/client_golang": {"collector"},
+	"github.com/coreos/go-oidc":           {"collector/door"},
+	"golang.org/x/oauth2":                 {"collector/door"},
 }
 
 // strangers names what a program must not link, directly or through any

@@ -16,6 +16,19 @@ const (
 	RoleCISO     Role = "ciso"
 )
 
+// CountyRole may read what concerns one county, and nothing else.
+func CountyRole(c County) Role { return Role("county:" + string(c)) }
+
+// County is the county of a CountyRole; ok is false for another role.
+func (r Role) County() (c County, ok bool) {
+	fips, ok := strings.CutPrefix(string(r), "county:")
+	if !ok {
+		return "", false
+	}
+	c, err := ParseCounty(fips)
+	return c, err == nil
+}
+
 // Peer is who is at the other end of a request, as the tailnet or a token tells.
 // The zero value is a stranger.
 type Peer struct {

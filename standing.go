@@ -48,6 +48,13 @@ type HostStanding struct {
 	// AuditWanted is when someone last asked for an audit, by the collector's clock;
 	// zero for never.
 	AuditWanted time.Time `json:"audit_wanted,omitzero"`
+	// Waits says why a pending host waits for approval.
+	Waits string `json:"waits,omitempty"`
+	// Missing counts the reports below Seq that never came and that the host did not
+	// declare as dropped.
+	Missing uint64 `json:"missing_reports,omitempty"`
+	// Finding of HostQuery.Control; nil where none was asked for.
+	Finding *FindingStanding `json:"finding,omitempty"`
 }
 
 // Clone is what shows that two computers have one key; "" where nothing does.
@@ -81,6 +88,9 @@ type CountyStanding struct {
 	Stale   int    `json:"stale"`
 	// Pending hosts wait for approval and are counted nowhere else.
 	Pending int `json:"pending"`
+	// Missing counts expected hosts that never enrolled, or are gone; they are
+	// counted nowhere else.
+	Missing int `json:"missing,omitempty"`
 	// Invented counts those of Hosts and Pending that are demo data.
 	Invented int `json:"invented,omitempty"`
 }
@@ -103,19 +113,22 @@ type FindingStanding struct {
 	Control string `json:"control"`
 	Status  Status `json:"status"`
 	Waiver  string `json:"waiver,omitempty"` // waiver id
-	// Since is when the status last changed, by the collector's clock.
+	// Since is when the status last changed: by the collector's clock, or in a view
+	// with KnownNow by the host's as far as that can be.
 	Since time.Time `json:"since"`
 }
 
 // Transition is one change of a control's status on one host. First says that
 // there was no status before; From is then unknown.
 type Transition struct {
-	Host    HostID `json:"host"`
-	Control string `json:"control"`
-	From    Status `json:"from"`
-	To      Status `json:"to"`
-	First   bool   `json:"first,omitempty"`
-	Seq     uint64 `json:"seq"`
+	Host     HostID `json:"host"`
+	Hostname string `json:"hostname,omitempty"`
+	County   County `json:"county,omitempty"`
+	Control  string `json:"control"`
+	From     Status `json:"from"`
+	To       Status `json:"to"`
+	First    bool   `json:"first,omitempty"`
+	Seq      uint64 `json:"seq"`
 	// CollectedAt is the host's clock, ReceivedAt the collector's.
 	CollectedAt time.Time `json:"collected_at"`
 	ReceivedAt  time.Time `json:"received_at"`

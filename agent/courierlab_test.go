@@ -21,6 +21,7 @@ import (
 	"github.com/passmuster/muster/agent/outbox"
 	"github.com/passmuster/muster/agent/state"
 	"github.com/passmuster/muster/collector/ingest"
+	"github.com/passmuster/muster/collector/store"
 	"github.com/passmuster/muster/collector/store/sqlite"
 	"github.com/passmuster/muster/internal/durable"
 	"github.com/passmuster/muster/internal/seal"
@@ -46,7 +47,7 @@ func newCapital(t *testing.T, county muster.County) *capital {
 	c.seal, err = seal.ParseKeys(b)
 	c.must(err)
 	c.site.AgeRecipient = c.seal.Recipient()
-	c.store, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "muster.db"), nil)
+	c.store, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "muster.db"), store.Options{})
 	c.must(err)
 	g, err := ingest.New(ingest.Options{Store: c.store, Key: c.key, State: c.site.State, Unseal: c.seal, Name: "State of " + c.site.State,
 		Identify: func(*http.Request) (muster.Peer, error) { return muster.Peer{Local: true}, nil }})
@@ -102,7 +103,7 @@ func (c *capital) publish(version int64) {
 // has is what the collector stored of a host, by its newest number.
 func (c *capital) has(id muster.HostID) uint64 {
 	c.t.Helper()
-	h, err := c.store.Host(c.t.Context(), id)
+	h, err := c.store.Host(c.t.Context(), muster.View{}, id)
 	c.must(err)
 	return h.Seq
 }

@@ -2,30 +2,33 @@
 // into one server.
 //
 // The host API and the dashboard share one address on this computer, and one in
-// the tailnet where there is one. Its state is one folder: muster.db (with -wal
-// and -shm beside it), keys/ and tailnet/. The folder may be copied while nothing
-// runs; keys/ must stay secret and must not be lost, because hosts trust the
-// receipt key in it.
+// the tailnet where there is one. Its state is one folder: keys/, tailnet/ and, where
+// no PostgreSQL is named, muster.db (with -wal and -shm beside it). keys/ must stay
+// secret and must not be lost, because hosts trust the receipt keys in it. Several
+// collectors before one PostgreSQL need the same keys/.
 package collector
 
 import (
-	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
-	"sync"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/collector/door"
+	"github.com/passmuster/muster/collector/hooks"
 	"github.com/passmuster/muster/collector/ingest"
 	"github.com/passmuster/muster/collector/store"
+	"github.com/passmuster/muster/collector/store/postgres"
 	"github.com/passmuster/muster/collector/store/sqlite"
-	"github.com/passmuster/muster/collector/web"
 	"github.com/passmuster/muster/internal/durable"
 )
 
@@ -34,6 +37,8 @@ const (
 	DefaultListen = "127.0.0.1:8443"
 	// DefaultReadTimeout bounds how long a request may take to arrive.
 	DefaultReadTimeout = time.Minute
+	// DefaultEvidence is how long signed reports are kept.
+	DefaultEvidence = 90 * 24 * time.Hour
 )
 
 const (
@@ -47,16 +52,17 @@ const (
 	// patience lets a whole state reconnect at once: what waits is bounded by
 	// maxConnections, and waiting a little is sooner than to be asked again later.
 	patience = 30 * time.Second
-	// stopTimeout bounds how long requests may take to end when the collector stops.
+	// stopTimeout bounds how long requests may take to end when the collector stops,
+	// and then how long ingest, and jobs, may.
 	stopTimeout = 15 * time.Second
-	// reloadEvery is how soon a policy that another process published shows here.
-	reloadEvery = 15 * time.Second
 )
 
 // Options of Open. Data is required, and State for Run.
 type Options struct {
 	// Data is the state folder; it is made where it is not there.
 	Data string
+	// Database is the URL of a PostgreSQL, postgres://…; "" means muster.db in Data.
+	Database string
 	// State is the two-digit FIPS code of the state whose hosts are let in.
 	State string
 	// Name for people, such as "State of Example".
@@ -67,6 +73,20 @@ type Options struct {
 	// Tailnet is the way in for the counties' hosts, on port 80, and for people
 	// whom the tailnet's grants give a role; nil for none. Whoever made it closes it.
 	Tailnet Tailnet
+	// TLS is a way in for people in the state's own network, and OIDC tells who they
+	// are; nil for none.
+	TLS  *door.TLS
+	OIDC *door.OIDC
+	// SessionIdle is how long a session of a person waits for the next request, and
+	// SessionLife how long it lasts at most; 0 means door.DefaultIdle and door.DefaultLife.
+	SessionIdle, SessionLife time.Duration
+	// StaleAfter is how long a host of a profile may be silent; a profile that is not
+	// in it has Profile.StaleAfter.
+	StaleAfter map[muster.Profile]time.Duration
+	// Evidence is how long signed reports are kept; 0 means DefaultEvidence.
+	Evidence time.Duration
+	// Hooks are told of events.
+	Hooks []hooks.Hook
 	// Demo marks every host that enrolls as invented.
 	Demo bool
 	// ReadTimeout bounds how long a request may take to arrive; 0 means DefaultReadTimeout.
@@ -80,10 +100,13 @@ type Options struct {
 // Collector is an open state folder.
 type Collector struct {
 	Options
-	store store.Store
-	keys  *keys
-	view  atomic.Pointer[view]
-	doors *doors
+	store   store.Store
+	keys    *keys
+	view    atomic.Pointer[view]
+	door    *door.Door // made by Run, which knows every way in
+	history history
+	stats   ingest.Stats
+	commits commits
 	// offered tells the running host API that releases or rings changed.
 	offered func()
 	// couriers is the running host API.
@@ -91,16 +114,35 @@ type Collector struct {
 }
 
 // Open opens the state folder and makes its keys where there are none. Several
-// processes may have it open; one may Run.
+// processes may have it open; one may Run, or with a PostgreSQL several.
 func Open(ctx context.Context, o Options) (*Collector, error) {
 	if o.Data == "" {
 		return nil, errors.New("collector: options: a data folder is required")
 	}
+	o = o.withDefaults()
+	if err := durable.MkdirAll(o.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	k, err := openKeys(o.keysFolder())
+	if err != nil {
+		return nil, err
+	}
+	s, err := o.openStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Collector{Options: o, store: s, keys: k, commits: newCommits(), offered: func() {}}, nil
+}
+
+func (o Options) withDefaults() Options {
 	if o.Listen == "" {
 		o.Listen = DefaultListen
 	}
 	if o.ReadTimeout <= 0 {
 		o.ReadTimeout = DefaultReadTimeout
+	}
+	if o.Evidence <= 0 {
+		o.Evidence = DefaultEvidence
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -108,18 +150,21 @@ func Open(ctx context.Context, o Options) (*Collector, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if err := durable.MkdirAll(o.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data folder: %w", err)
+	return o
+}
+
+func (o Options) keysFolder() string { return filepath.Join(o.Data, "keys") }
+
+// openStore opens the database that the options name.
+func (o Options) openStore(ctx context.Context) (store.Store, error) {
+	so := store.Options{Now: o.Now, StaleAfter: o.StaleAfter}
+	switch {
+	case o.Database == "":
+		return sqlite.Open(ctx, filepath.Join(o.Data, "muster.db"), so)
+	case strings.HasPrefix(o.Database, "postgres://"), strings.HasPrefix(o.Database, "postgresql://"):
+		return postgres.Open(ctx, o.Database, so)
 	}
-	k, err := openKeys(filepath.Join(o.Data, "keys"))
-	if err != nil {
-		return nil, err
-	}
-	s, err := sqlite.Open(ctx, filepath.Join(o.Data, "muster.db"), o.Now)
-	if err != nil {
-		return nil, err
-	}
-	return &Collector{Options: o, store: s, keys: k, doors: newDoors(k.apiToken, o.Now), offered: func() {}}, nil
+	return nil, errors.New("the database is not an address that begins with postgres://; leave it out for a file in the data folder")
 }
 
 // Close closes the folder. Call it after Run has returned.
@@ -136,103 +181,149 @@ func (c *Collector) Run(ctx context.Context, ready func(link string)) error {
 	if len(c.State) != 2 {
 		return fmt.Errorf("state %q is not a two-digit FIPS code, for example 17", c.State)
 	}
+	sender, err := c.newSender()
+	if err != nil {
+		return err
+	}
+	if c.door, err = c.openDoor(); err != nil {
+		return err
+	}
 	if err := c.reload(ctx); err != nil {
 		return err
 	}
+	c.stats.Committed = c.commits.note
 	in, err := ingest.New(ingest.Options{
-		Store: c.store, Key: c.keys.receipt, State: c.State, Demo: c.Demo,
+		Store: c.store, Key: c.keys.receipt(), State: c.State, Demo: c.Demo,
 		Identify: c.identify(),
 		Unseal:   c.keys.age, Name: c.Name, Patience: patience,
 		Severity: func(control string) muster.Severity { return c.view.Load().severity(control) },
-		Now:      c.Now, Logger: c.Logger,
+		Stats:    &c.stats, Now: c.Now, Logger: c.Logger,
 	})
 	if err != nil {
 		return err
 	}
 	c.couriers = in
-	c.offered = func() {
-		in.Forget()
-		if err := c.reload(context.WithoutCancel(ctx)); err != nil {
-			c.Logger.Error("policy not read", "error", err)
-		}
+	c.offered = func() { c.refresh(context.WithoutCancel(ctx), in.Forget) }
+	handler, err := c.handler(in)
+	if err != nil {
+		return err
+	}
+	link, err := c.door.Link(ctx)
+	if err != nil {
+		return fmt.Errorf("make a link to the dashboard: %w", err)
 	}
 	ways, err := c.listen()
 	if err != nil {
 		return err
 	}
 	if err := c.log(ctx, "console", "start", muster.Version); err != nil {
-		for _, l := range ways {
-			err = errors.Join(err, l.Close())
+		for _, w := range ways {
+			err = errors.Join(err, w.Close())
 		}
 		return err
 	}
+	err = c.keys.known(ctx, c.store)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = c.announceKeys(ctx)
+	}
+	if err != nil {
+		c.Logger.Error("receipt key not known", "error", err)
+	}
 
-	// Three parts, stopped in the order listeners, ingest, reload.
-	committing, stopIngest := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopIngest()
-	ended := make(chan error, 1+len(ways))
-	go func() { ended <- in.Run(committing) }()
-	handler := c.handler(in)
-	var servers []*http.Server
-	for i, l := range ways {
-		each := 0
-		if i > 0 {
-			each = maxPerAddress
-		}
-		bounded := newLimit(l, maxConnections, each)
-		server := c.server(bounded.handler(handler), i > 0)
-		servers = append(servers, server)
-		go func() { ended <- server.Serve(bounded) }()
+	// Stopped in the reverse order: what the last requests brought is committed.
+	run := newParts(ctx)
+	run.start("ingest", stopTimeout, in.Run)
+	run.start("jobs", stopTimeout, func(ctx context.Context) error { return c.runJobs(ctx, sender) })
+	run.start("live views", stopTimeout, func(ctx context.Context) error { return c.follow(ctx, in.Forget) })
+	for _, w := range ways {
+		c.serve(run, w, handler)
 	}
 	address := ways[0].Addr().String()
-	c.Logger.Info("collector started", "address", address, "tailnet", len(ways) > 1, "version", muster.Version)
+	c.Logger.Info("collector started", "address", address, "ways", len(ways), "version", muster.Version)
 	if ready != nil {
-		ready("http://" + address + "/login?token=" + c.doors.link())
+		ready("http://" + address + link)
 	}
-	err = c.watch(ctx, ended)
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
-	for _, server := range servers {
-		down := server.Shutdown(bounded)
-		if errors.Is(down, context.DeadlineExceeded) {
-			c.Logger.Warn("requests cut off that did not end in time", "seconds", stopTimeout.Seconds())
-			down = server.Close()
-		}
-		err = errors.Join(err, down)
-	}
-	stopIngest()
-	for range cap(ended) {
-		if e := <-ended; !errors.Is(e, http.ErrServerClosed) {
-			err = errors.Join(err, e)
-		}
-	}
+	run.wait(ctx)
+	err = run.Stop()
 	c.Logger.Info("collector stopped")
 	return err
 }
 
-// listen opens this computer's way in, and the tailnet's second.
-func (c *Collector) listen() ([]net.Listener, error) {
+// way in.
+type way struct {
+	net.Listener
+	via door.Way
+	tls *tls.Config
+}
+
+// listen opens this computer's way in, the tailnet's and the one with TLS.
+func (c *Collector) listen() (ways []way, err error) {
+	defer func() {
+		for _, w := range ways {
+			if err != nil {
+				err = errors.Join(err, w.Close())
+			}
+		}
+	}()
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", c.Listen, err)
 	}
-	if c.Tailnet == nil {
-		return []net.Listener{l}, nil
+	ways = append(ways, way{l, door.ViaLoopback, nil})
+	if c.Tailnet != nil {
+		if l, err = c.Tailnet.Listen("tcp", ":80"); err != nil {
+			return ways, err
+		}
+		ways = append(ways, way{l, door.ViaTailnet, nil})
 	}
-	far, err := c.Tailnet.Listen("tcp", ":80")
-	if err != nil {
-		return nil, errors.Join(err, l.Close())
+	if c.TLS != nil {
+		config, err := c.TLS.Config(c.Logger)
+		if err != nil {
+			return ways, err
+		}
+		if l, err = net.Listen("tcp", c.TLS.Listen); err != nil {
+			return ways, fmt.Errorf("listen with TLS on %s: %w", c.TLS.Listen, err)
+		}
+		ways = append(ways, way{l, door.ViaTLS, config})
 	}
-	return []net.Listener{l, far}, nil
+	return ways, nil
 }
 
-func (c *Collector) server(handler http.Handler, tailnet bool) *http.Server {
-	base := context.Background()
-	if tailnet {
-		base = context.WithValue(base, viaTailnet, true)
+// serve answers on a way in.
+func (c *Collector) serve(run *parts, w way, handler http.Handler) {
+	each := maxPerAddress
+	if w.via == door.ViaLoopback {
+		each = 0
 	}
+	bounded := newLimit(w, maxConnections, each)
+	server := c.server(bounded.handler(handler), w)
+	serve := server.Serve
+	if w.tls != nil {
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+	}
+	name := "requests on " + w.Addr().String()
+	run.begin(name, 2*stopTimeout, func() error {
+		if err := serve(bounded); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	}, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		err := server.Shutdown(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			c.Logger.Warn("requests cut off that did not end in time", "seconds", stopTimeout.Seconds())
+			err = server.Close()
+		}
+		return err
+	})
+}
+
+func (c *Collector) server(handler http.Handler, w way) *http.Server {
+	base := w.via.Context(context.Background())
 	return &http.Server{
 		Handler:           handler,
+		TLSConfig:         w.tls,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout: min(headerTimeout, c.ReadTimeout),
 		ReadTimeout:       c.ReadTimeout,
@@ -243,130 +334,6 @@ func (c *Collector) server(handler http.Handler, tailnet bool) *http.Server {
 	}
 }
 
-// watch takes up new policies until ctx ends or one of the parts does.
-func (c *Collector) watch(ctx context.Context, ended chan error) error {
-	tick := time.NewTicker(reloadEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			if err := c.reload(ctx); err != nil && ctx.Err() == nil {
-				c.Logger.Error("policy not read", "error", err)
-			}
-		case err := <-ended: // neither ends by itself
-			ended <- nil
-			return err
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
 func (c *Collector) log(ctx context.Context, actor, action, object string) error {
 	return c.store.Log(ctx, muster.LogEntry{At: c.Now(), Actor: actor, Action: action, Object: object})
-}
-
-// view is what depends on the policy in force.
-type view struct {
-	key      string // of inForce
-	controls []muster.Control
-	byID     map[string]muster.Severity
-	pages    http.Handler
-}
-
-// severity of a control; one that the policy does not know counts as critical.
-func (v *view) severity(control string) muster.Severity {
-	if s, ok := v.byID[control]; ok {
-		return s
-	}
-	return muster.SeverityCritical
-}
-
-// reload takes up a policy that was published since.
-func (c *Collector) reload(ctx context.Context) error {
-	key, force, err := c.inForce(ctx)
-	if err != nil {
-		return err
-	}
-	if force == nil {
-		return nil
-	}
-	v := &view{key: key, controls: force.controls, byID: make(map[string]muster.Severity, len(force.controls))}
-	for _, k := range force.controls {
-		v.byID[k.ID] = k.Severity
-	}
-	v.pages, err = web.New(web.Options{Reader: reader{c.store}, Catalogue: force.controls, Facts: force.facts, Name: c.Name, Now: c.Now, Logger: c.Logger})
-	if err != nil {
-		return err
-	}
-	c.view.Store(v)
-	return nil
-}
-
-// limit accepts at most so many connections at once; the next ones wait. What one
-// address has too many of is closed.
-type limit struct {
-	net.Listener
-	free   chan struct{}
-	crowd  *ingest.Crowd
-	closed chan struct{}
-	once   sync.Once
-}
-
-// newLimit lets in n at once, each of them of one address; 0 means as many as of all.
-func newLimit(l net.Listener, n, each int) *limit {
-	return &limit{Listener: l, free: make(chan struct{}, n), crowd: ingest.NewCrowd(cmp.Or(each, n)), closed: make(chan struct{})}
-}
-
-func (l *limit) Accept() (net.Conn, error) {
-	select {
-	case l.free <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			<-l.free
-			return nil, err
-		}
-		from, _, _ := net.SplitHostPort(c.RemoteAddr().String())
-		if l.crowd.Enter(from) {
-			return &limited{Conn: c, limit: l, from: from}, nil
-		}
-		c.Close()
-	}
-}
-
-// handler ends each connection after its answer while more than half of the places
-// are taken: hosts that only stay connected would keep the next ones out.
-func (l *limit) handler(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(l.free) > cap(l.free)/2 {
-			w.Header().Set("Connection", "close")
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// Close ends an Accept also where no place is free.
-func (l *limit) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-type limited struct {
-	net.Conn
-	limit  *limit
-	from   string
-	closed atomic.Bool
-}
-
-func (c *limited) Close() error {
-	err := c.Conn.Close()
-	if !c.closed.Swap(true) {
-		c.limit.crowd.Leave(c.from)
-		<-c.limit.free
-	}
-	return err
 }

@@ -5,17 +5,16 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/ecdsa"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"maps"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -111,11 +110,23 @@ func apiToken(t *testing.T, r *running) string {
 // ship enrolls a new host through its site file and sends one report.
 func ship(t *testing.T, r *running, token string) muster.HostID {
 	t.Helper()
+	return shipOf(t, r, token, "17031", "pc1")
+}
+
+// shipOf is ship for a computer of a county.
+func shipOf(t *testing.T, r *running, token string, county muster.County, hostname string) muster.HostID {
+	t.Helper()
 	key, err := wire.NewKey()
 	must(t, err)
+	return shipWith(t, r, token, county, hostname, key)
+}
+
+// shipWith is ship with a key; a second time with the same key it is a copy of the host.
+func shipWith(t *testing.T, r *running, token string, county muster.County, hostname string, key *ecdsa.PrivateKey) muster.HostID {
+	t.Helper()
 	id, err := wire.HostIDOf(&key.PublicKey)
 	must(t, err)
-	b, err := wire.SignEnrollment(muster.Enrollment{Hostname: "pc1", County: "17031", Profile: muster.Workstation, Platform: muster.Linux}, key)
+	b, err := wire.SignEnrollment(muster.Enrollment{Hostname: hostname, County: county, Profile: muster.Workstation, Platform: muster.Linux}, key)
 	must(t, err)
 	post := func(path string, body []byte) {
 		t.Helper()
@@ -133,8 +144,8 @@ func ship(t *testing.T, r *running, token string) muster.HostID {
 	}
 	post("/v1/enroll", b)
 	content, err := wire.EncodeReport(&muster.Report{
-		Header: muster.Header{Schema: 1, Host: id, Seq: 1, Profile: muster.Workstation, Platform: muster.Linux, County: "17031",
-			Hostname: "pc1", CollectedAt: time.Now()},
+		Header: muster.Header{Schema: 1, Host: id, Seq: 1, Profile: muster.Workstation, Platform: muster.Linux, County: county,
+			Hostname: hostname, CollectedAt: time.Now()},
 		Verdicts: []muster.Verdict{{Control: "MVS-ENC-01", Status: muster.StatusFail}},
 		Detail: muster.Detail{Evidence: map[string]muster.Evidence{
 			"MVS-ENC-01": {Violations: []muster.Violation{{Subject: "drive C:", Found: "not encrypted", Want: "encrypted"}}}}},
@@ -252,19 +263,6 @@ func TestCrossSite(t *testing.T) {
 	}
 }
 
-// A store that fails is no empty answer, and its cause is logged.
-func TestStoreFails(t *testing.T) {
-	var log bytes.Buffer
-	c, err := Open(t.Context(), Options{Data: t.TempDir(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	must(t, err)
-	must(t, c.Close())
-	w := httptest.NewRecorder()
-	c.list(c.apiCounties).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/counties", nil))
-	if w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "closed") || !strings.Contains(log.String(), "closed") {
-		t.Errorf("%d %s, logged %q", w.Code, w.Body, log.String())
-	}
-}
-
 // site and serve may make the keys at the same time.
 func TestKeysAreMadeOnce(t *testing.T) {
 	for range 10 {
@@ -281,7 +279,7 @@ func TestKeysAreMadeOnce(t *testing.T) {
 		}
 		all.Wait()
 		for _, k := range got[1:] {
-			if k == nil || !k.receipt.Equal(got[0].receipt) || k.hostToken != got[0].hostToken || k.apiToken != got[0].apiToken {
+			if k == nil || !k.receipt().Equal(got[0].receipt()) || k.hostToken != got[0].hostToken || k.apiToken != got[0].apiToken {
 				t.Fatal("two processes have two sets of keys")
 			}
 		}

@@ -82,7 +82,7 @@ func TestCourierUpload(t *testing.T) {
 	if len(host.Custody) < 3 || host.Custody[0].Act != muster.CustodyWrote || host.Custody[0].By != string(id) || !strings.Contains(host.Custody[1].By, "upload") {
 		t.Errorf("custody %+v", host.Custody)
 	}
-	log, err := r.store.AuditLog(t.Context(), 20)
+	log, err := r.store.AuditLog(t.Context(), 0, 20)
 	must(t, err)
 	uploads := 0
 	for _, e := range log {

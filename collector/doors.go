@@ -1,83 +1,53 @@
 package collector
 
 import (
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
+	"context"
 	"net/http"
-	"strings"
-	"sync"
 	"time"
+
+	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/collector/door"
+	"github.com/passmuster/muster/collector/ingest"
+	"github.com/passmuster/muster/collector/store"
 )
 
-const (
-	cookieName = "muster_session"
-	// sessionLife is how long a login lasts; linkLife how long a link waits.
-	sessionLife = 12 * time.Hour
-	linkLife    = time.Hour
-	// maxDoors bounds sessions and links each.
-	maxDoors = 1000
-)
+// Tailnet is the collector's node of a tailnet.
+type Tailnet = door.Tailnet
 
-// doors are the ways in to the dashboard and the API: one-time links, the
-// sessions that they become, and the API token. Only digests are kept, and
-// looked up by digest, so that timing tells nothing.
-type doors struct {
-	now      func() time.Time
-	apiToken [32]byte
-	mu       sync.Mutex
-	links    map[[32]byte]time.Time // until when
-	sessions map[[32]byte]time.Time
+// doorStore is the store as the door asks it.
+type doorStore struct{ store.Store }
+
+func (s doorStore) PutTicket(ctx context.Context, kind string, digest muster.Digest, value []byte, until time.Time) error {
+	return s.Store.PutTicket(ctx, store.Ticket{Kind: kind, Digest: digest, Value: value, Until: until})
 }
 
-func newDoors(apiToken string, now func() time.Time) *doors {
-	return &doors{now: now, apiToken: sha256.Sum256([]byte(apiToken)),
-		links: map[[32]byte]time.Time{}, sessions: map[[32]byte]time.Time{}}
+func (s doorStore) Ticket(ctx context.Context, kind string, digest muster.Digest, take bool) ([]byte, time.Time, error) {
+	t, err := s.Store.Ticket(ctx, kind, digest, take)
+	return t.Value, t.Until, err
 }
 
-// link makes a token that login takes once.
-func (d *doors) link() string { return d.add(d.links, linkLife) }
+func (s doorStore) HostCounty(ctx context.Context, id muster.HostID) (muster.County, error) {
+	e, err := s.Enrolled(ctx, id)
+	return e.County, err
+}
 
-func (d *doors) add(to map[[32]byte]time.Time, life time.Duration) string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	now := d.now()
-	for k, until := range to {
-		if now.After(until) || len(to) >= maxDoors {
-			delete(to, k)
+func (c *Collector) openDoor() (*door.Door, error) {
+	return door.New(door.Options{Store: doorStore{c.store}, Token: c.keys.apiToken, Tailnet: c.Tailnet, TLS: c.TLS, OIDC: c.OIDC,
+		Idle: c.SessionIdle, Life: c.SessionLife, Now: c.Now, Logger: c.Logger})
+}
+
+// identify tells the host API who sent a request.
+func (c *Collector) identify() func(*http.Request) (muster.Peer, error) {
+	loopback := ingest.LoopbackToken(c.keys.hostToken)
+	return func(r *http.Request) (muster.Peer, error) {
+		if door.WayOf(r.Context()) == door.ViaTailnet {
+			p, err := c.Tailnet.WhoIs(r.Context(), r.RemoteAddr)
+			p.Local = false // whatever the tailnet says
+			return p, err
 		}
+		return loopback(r)
 	}
-	token := rand.Text()
-	to[sha256.Sum256([]byte(token))] = now.Add(life)
-	return token
 }
 
-// enter exchanges a link's token for that of a session.
-func (d *doors) enter(token string) (session string, ok bool) {
-	key := sha256.Sum256([]byte(token))
-	d.mu.Lock()
-	until, ok := d.links[key]
-	delete(d.links, key)
-	d.mu.Unlock()
-	if !ok || d.now().After(until) {
-		return "", false
-	}
-	return d.add(d.sessions, sessionLife), true
-}
-
-func (d *doors) script(r *http.Request) bool {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	sum := sha256.Sum256([]byte(token))
-	return ok && subtle.ConstantTimeCompare(sum[:], d.apiToken[:]) == 1
-}
-
-func (d *doors) session(r *http.Request) bool {
-	c, err := r.Cookie(cookieName)
-	if err != nil {
-		return false
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	until, ok := d.sessions[sha256.Sum256([]byte(c.Value))]
-	return ok && !d.now().After(until)
-}
+// actor names who sent a request, for the audit log.
+func actor(r *http.Request) string { return door.Actor(r.Context()) }

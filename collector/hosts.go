@@ -2,67 +2,74 @@ package collector
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"net/http"
 
 	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/collector/api"
+	"github.com/passmuster/muster/collector/store"
 )
 
-// Pending are the hosts that wait for approval, the longest waiting first.
-func (c *Collector) Pending(ctx context.Context) ([]muster.HostStanding, error) {
-	return c.store.Pending(ctx)
+// Pending are the hosts that wait for approval, or with a county its own, the longest
+// waiting first.
+func (c *Collector) Pending(ctx context.Context, county muster.County) ([]muster.HostStanding, error) {
+	return c.store.Pending(ctx, county)
 }
 
-// Hosts that are active, by id, after the one named, at most limit.
-func (c *Collector) Hosts(ctx context.Context, after muster.HostID, limit int) ([]muster.HostStanding, error) {
-	return c.store.Hosts(ctx, after, limit)
+// Hosts are those that are active, a page of them.
+func (c *Collector) Hosts(ctx context.Context, q muster.HostQuery) (muster.HostPage, error) {
+	return c.store.Hosts(ctx, muster.View{}, q)
 }
 
 // Approve makes a pending host active. A host that never enrolled is an error
 // that is fs.ErrNotExist.
 func (c *Collector) Approve(ctx context.Context, id muster.HostID, actor string) error {
-	return c.store.Approve(ctx, id, actor, c.Now())
+	return c.store.Approve(ctx, id, c.entry(actor, "approve", string(id)))
+}
+
+// Retire takes a host out of every list and count, until it enrolls anew. A host that
+// is neither pending nor active is an error that is fs.ErrNotExist.
+func (c *Collector) Retire(ctx context.Context, id muster.HostID, actor string) error {
+	return c.store.Retire(ctx, id, c.entry(actor, "retire", string(id)))
+}
+
+// ClearClone forgets what shows that a host was copied.
+func (c *Collector) ClearClone(ctx context.Context, id muster.HostID, actor string) error {
+	return c.store.ClearClone(ctx, id, c.entry(actor, "clear_clone", string(id)))
 }
 
 // RequestAudit asks an active host for an audit: it is told at its next check-ins,
 // until it brings a report of later. Any other host is an error that is
 // fs.ErrNotExist.
 func (c *Collector) RequestAudit(ctx context.Context, id muster.HostID, actor string) error {
-	return c.store.RequestAudit(ctx, id, muster.LogEntry{At: c.Now(), Actor: actor, Action: "request_audit", Object: string(id)})
+	return c.store.RequestAudit(ctx, id, c.entry(actor, "request_audit", string(id)))
 }
 
-// act does to a host what the address says.
-func (c *Collector) act(r *http.Request) (muster.HostID, error) {
-	id, err := muster.ParseHostID(r.PathValue("host"))
-	if err != nil {
-		return "", fs.ErrNotExist
+// Expect makes the list the computers that the county says it has.
+func (c *Collector) Expect(ctx context.Context, county muster.County, list []muster.ExpectedHost, actor string) error {
+	if c.State != "" && county.State() != c.State { // only serve is told the state
+		return api.Refused(fmt.Errorf("expect hosts: county %s is not of state %s", county, c.State))
 	}
-	switch r.PathValue("act") {
-	case "approve":
-		return id, c.Approve(r.Context(), id, actor(r))
-	case "audit":
-		return id, c.RequestAudit(r.Context(), id, actor(r))
+	if len(list) > store.MaxExpected {
+		return api.Refused(fmt.Errorf("expect hosts: %d are more than the %d that one county can expect: shorten the list", len(list), store.MaxExpected))
 	}
-	return "", fs.ErrNotExist
+	return c.store.Expect(ctx, county, list, c.entry(actor, "expect_hosts", fmt.Sprintf("%d of county %s", len(list), county)))
 }
 
-func (c *Collector) apiAct(w http.ResponseWriter, r *http.Request) {
-	id, err := c.act(r)
-	var h muster.HostStanding
-	if err == nil {
-		h, err = c.store.Host(r.Context(), id)
-	}
-	c.changed(w, r, http.StatusOK, h, err)
+func (c *Collector) entry(actor, action, object string) muster.LogEntry {
+	return muster.LogEntry{At: c.Now(), Actor: actor, Action: action, Object: object}
 }
 
-func (c *Collector) formAct(w http.ResponseWriter, r *http.Request) {
-	id, err := c.act(r)
-	c.back(w, r, "/hosts/"+string(id), err)
-}
-
-func (c *Collector) apiPending(r *http.Request) (any, error) {
-	hosts, err := c.store.Pending(r.Context())
-	return struct {
-		Hosts []muster.HostStanding `json:"hosts"` // the longest waiting first
-	}{notNil(hosts)}, err
+// hostForm does something to the host of the address, and shows its page again.
+func (c *Collector) hostForm(do func(context.Context, muster.HostID, string) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, err := muster.ParseHostID(r.PathValue("host"))
+		if err != nil {
+			err = fs.ErrNotExist
+		} else {
+			err = do(r.Context(), id, actor(r))
+		}
+		c.back(w, r, "/hosts/"+string(id), err)
+	})
 }

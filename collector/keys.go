@@ -3,6 +3,7 @@ package collector
 import (
 	"crypto/ecdsa"
 	"crypto/rand"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/internal/durable"
 	"github.com/passmuster/muster/internal/seal"
 	"github.com/passmuster/muster/internal/wire"
@@ -18,49 +18,84 @@ import (
 
 // keys are the secrets of a collector, one file each, mode 0600.
 type keys struct {
-	receipt *ecdsa.PrivateKey // receipt.pem signs receipts
-	// age (age.key) opens courier files: the newest key first, one a line.
+	// receipts (receipt.pem): the first signs receipts, and site files name all.
+	receipts []*ecdsa.PrivateKey
+	// age (age.key) opens courier files; site files name the first.
 	age seal.Keys
 	// hostToken (host-token) approves hosts on this computer; apiToken
 	// (api-token) opens the JSON API for scripts on this computer.
 	hostToken, apiToken string
 }
 
+// receipt is the key that signs.
+func (k *keys) receipt() *ecdsa.PrivateKey { return k.receipts[0] }
+
 func openKeys(dir string) (*keys, error) {
 	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the keys folder: %w", err)
 	}
-	pem, err := secret(filepath.Join(dir, "receipt.pem"), func() ([]byte, error) {
-		key, err := wire.NewKey()
-		if err != nil {
+	for _, kind := range keyKinds {
+		if _, err := secret(filepath.Join(dir, kind.file), kind.make); err != nil {
 			return nil, err
 		}
-		return wire.MarshalKey(key)
-	})
-	if err != nil {
-		return nil, err
 	}
+	for _, name := range tokenFiles {
+		if _, err := secret(filepath.Join(dir, name), func() ([]byte, error) { return []byte(rand.Text() + "\n"), nil }); err != nil {
+			return nil, err
+		}
+	}
+	return readKeys(dir)
+}
+
+// tokenFiles of the keys folder.
+var tokenFiles = []string{"host-token", "api-token"}
+
+// readKeys reads the keys that are there, and makes none.
+func readKeys(dir string) (*keys, error) {
 	k := &keys{}
-	if k.receipt, err = wire.ParseKey(pem); err != nil {
-		return nil, fmt.Errorf("read %s: %w", filepath.Join(dir, "receipt.pem"), err)
-	}
-	sealing, err := secret(filepath.Join(dir, "age.key"), seal.NewKey)
-	if err != nil {
-		return nil, err
-	}
-	if k.age, err = seal.ParseKeys(sealing); err != nil {
-		return nil, fmt.Errorf("read %s: %w", filepath.Join(dir, "age.key"), err)
-	}
-	for name, into := range map[string]*string{"host-token": &k.hostToken, "api-token": &k.apiToken} {
-		b, err := secret(filepath.Join(dir, name), func() ([]byte, error) { return []byte(rand.Text() + "\n"), nil })
+	for _, f := range []struct {
+		name  string
+		parse func([]byte) error
+	}{
+		{receiptFile, func(b []byte) (err error) { k.receipts, err = parseReceiptKeys(b); return err }},
+		{ageFile, func(b []byte) (err error) { k.age, err = seal.ParseKeys(b); return err }},
+		{tokenFiles[0], parseToken(&k.hostToken)},
+		{tokenFiles[1], parseToken(&k.apiToken)},
+	} {
+		path := filepath.Join(dir, f.name)
+		b, err := os.ReadFile(path)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("read key: %w", err)
 		}
-		if *into = strings.TrimSpace(string(b)); *into == "" {
-			return nil, fmt.Errorf("read %s: it is empty: delete it to have another made", filepath.Join(dir, name))
+		if err := f.parse(b); err != nil {
+			return nil, fmt.Errorf("read %s: %w", path, err)
 		}
 	}
 	return k, nil
+}
+
+func parseToken(into *string) func([]byte) error {
+	return func(b []byte) error {
+		if *into = strings.TrimSpace(string(b)); *into == "" {
+			return errors.New("it is empty: delete it to have another made")
+		}
+		return nil
+	}
+}
+
+// parseReceiptKeys reads one key or several, in PEM.
+func parseReceiptKeys(b []byte) (list []*ecdsa.PrivateKey, err error) {
+	for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
+		key, err := wire.ParseKey(pem.EncodeToMemory(block))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, key)
+	}
+	if list == nil {
+		_, err = wire.ParseKey(b) // says what is wrong
+	}
+	return list, err
 }
 
 // secret reads a file, which it makes first where it is not there. Of several
@@ -98,34 +133,4 @@ func keep(path string, make func() ([]byte, error)) error {
 		return fmt.Errorf("write key: %w", err)
 	}
 	return nil
-}
-
-// SiteOptions of Site. County, CollectorURL and PolicyKeys are required.
-type SiteOptions struct {
-	County  muster.County
-	Profile muster.Profile // "" means workstation
-	// CollectorURL is where hosts of the county find this collector. The token
-	// for loopback is put in only where this is an address of this computer.
-	CollectorURL string
-	// ControlURL of the tailnet that leads there; "" means Tailscale's own.
-	ControlURL string
-	// PolicyKeys are public keys, DER (SubjectPublicKeyInfo).
-	PolicyKeys [][]byte
-}
-
-// Site makes the site file for a county.
-func (c *Collector) Site(o SiteOptions) (*muster.Site, error) {
-	der, err := wire.MarshalPublicKey(c.keys.receipt.Public())
-	if err != nil {
-		return nil, err
-	}
-	s := &muster.Site{
-		Schema: muster.SiteSchema, Name: c.Name, State: o.County.State(), County: o.County, Profile: o.Profile,
-		Collector: o.CollectorURL, ControlURL: o.ControlURL, PolicyKeys: o.PolicyKeys, ReceiptKeys: [][]byte{der},
-		AgeRecipient: c.keys.age.Recipient(), Demo: c.Demo,
-	}
-	if onLoopback(o.CollectorURL) {
-		s.Token = c.keys.hostToken
-	}
-	return s, nil
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 
 	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/collector/api"
 	"github.com/passmuster/muster/policies"
 )
 
@@ -27,7 +28,7 @@ const maxBundle = 16 << 20
 func (c *Collector) Publish(ctx context.Context, bundle []byte, ring muster.Ring, actor string) (muster.Release, error) {
 	b, err := readBundle(bundle)
 	if err != nil {
-		return muster.Release{}, fmt.Errorf("publish policy: %w", err)
+		return muster.Release{}, api.Refused(fmt.Errorf("publish policy: %w", err))
 	}
 	sum := sha256.Sum256(bundle)
 	r := muster.Release{
@@ -109,16 +110,21 @@ func (c *Collector) RingMembers(ctx context.Context) ([]muster.RingMember, error
 // it against its county.
 func (c *Collector) SetRing(ctx context.Context, m muster.RingMember, actor string) error {
 	if (m.County == "") == (m.Host == "") {
-		return errors.New("set ring: name a county or a host, one of them")
+		return api.Refused(errors.New("set ring: name a county or a host, one of them"))
 	}
-	if m.County != "" && c.State != "" && m.County.State() != c.State { // only serve is told the state
-		return fmt.Errorf("set ring: county %s is not of state %s", m.County, c.State)
+	if m.County != "" {
+		if _, err := muster.ParseCounty(string(m.County)); err != nil {
+			return api.Refused(fmt.Errorf("set ring: %w", err))
+		}
+		if c.State != "" && m.County.State() != c.State { // only serve is told the state
+			return api.Refused(fmt.Errorf("set ring: county %s is not of state %s", m.County, c.State))
+		}
 	}
 	if _, err := muster.ParseRing(string(m.Ring)); err != nil {
-		return fmt.Errorf("set ring: %w", err)
+		return api.Refused(fmt.Errorf("set ring: %w", err))
 	}
 	if m.Host != "" {
-		if _, err := c.store.Host(ctx, m.Host); err != nil {
+		if _, err := c.store.Host(ctx, muster.View{}, m.Host); err != nil {
 			return err
 		}
 	}
@@ -131,8 +137,8 @@ func (c *Collector) SetRing(ctx context.Context, m muster.RingMember, actor stri
 	return c.store.SetRing(ctx, m, entry)
 }
 
-// inForce gives the controls and facts of all policies that are offered to any ring; of
-// two that know a control the higher version tells it. Where none is offered it
+// inForce gives what is in all policies that are offered to any ring; of two that know
+// a control, a fact, a waiver or an attestation the higher version tells it. Where none is offered it
 // is the baseline of this program. The key changes with the answer, which is nil
 // where the view has it already.
 func (c *Collector) inForce(ctx context.Context) (key string, force *bundle, err error) {
@@ -172,6 +178,12 @@ func (c *Collector) inForce(ctx context.Context) (key string, force *bundle, err
 			byID[k.ID] = k
 		}
 		maps.Copy(force.facts, b.facts)
+		force.waivers = append(slices.DeleteFunc(force.waivers, func(old muster.Waiver) bool {
+			return slices.ContainsFunc(b.waivers, func(w muster.Waiver) bool { return w.ID == old.ID })
+		}), b.waivers...)
+		force.attestations = append(slices.DeleteFunc(force.attestations, func(old muster.Attestation) bool {
+			return slices.ContainsFunc(b.attestations, func(a muster.Attestation) bool { return a.ID == old.ID })
+		}), b.attestations...)
 	}
 	force.controls = slices.SortedFunc(maps.Values(byID), func(a, b muster.Control) int { return cmp.Compare(a.ID, b.ID) })
 	return key, force, nil
@@ -184,6 +196,9 @@ type bundle struct {
 	digest   string
 	controls []muster.Control
 	facts    map[string]muster.Fact
+
+	waivers      []muster.Waiver
+	attestations []muster.Attestation
 }
 
 // readBundle reads the manifest and the catalogue of a signed bundle.
@@ -220,7 +235,8 @@ func readBundle(data []byte) (*bundle, error) {
 	if b.facts, err = policies.Facts(files); err != nil {
 		return nil, err
 	}
-	return b, nil
+	b.waivers, b.attestations, err = policies.Exceptions(files)
+	return b, err
 }
 
 func onLoopback(address string) bool {

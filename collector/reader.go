@@ -17,13 +17,10 @@ type reader struct{ store.Store }
 
 var _ web.Reader = reader{}
 
-// HostEvidence opens the newest report of an active host and verifies its
-// signature once more.
-func (r reader) HostEvidence(ctx context.Context, id muster.HostID) (map[string]muster.Evidence, error) {
-	if _, err := r.Host(ctx, id); err != nil {
-		return nil, err
-	}
-	chain, err := r.Envelope(ctx, id, 0)
+// HostEvidence opens a report of a host, 0 for the newest, and verifies its signature
+// once more.
+func (r reader) HostEvidence(ctx context.Context, id muster.HostID, seq uint64) (map[string]muster.Evidence, error) {
+	chain, err := r.Envelope(ctx, id, seq)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

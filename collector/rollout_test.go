@@ -52,7 +52,7 @@ func TestPublish(t *testing.T) {
 	if err := publish(releaseFiles(6, "low")); err == nil || !strings.Contains(err.Error(), "higher") {
 		t.Error(err)
 	}
-	log, err := r.store.AuditLog(t.Context(), 9)
+	log, err := r.store.AuditLog(t.Context(), 0, 9)
 	must(t, err)
 	if len(log) != 2 || log[0].Action != "publish_policy" || log[1].Action != "start" {
 		t.Errorf("log: %+v", log)
@@ -108,7 +108,7 @@ func TestRollout(t *testing.T) {
 	call("POST", "/api/v1/policies?ring=beta", release(t, 9, "low"), 400, "canary, early or all")
 	call("POST", "/api/v1/policies", release(t, 5, "low"), 409, "higher")
 	call("POST", "/api/v1/policies", []byte("junk"), 422, "no policy bundle")
-	call("POST", "/api/v1/policies", make([]byte, maxBundle+1), 413, "MiB")
+	call("POST", "/api/v1/policies", make([]byte, maxBundle+1), 413, "KiB")
 	offered(canary, 8)
 	offered("", 7)
 	call("POST", "/api/v1/policies/8/promote", nil, 200, `"ring":"early"`)
@@ -119,8 +119,8 @@ func TestRollout(t *testing.T) {
 	call("POST", "/api/v1/policies/8/promote", nil, 200, `"ring":"all"`)
 	call("POST", "/api/v1/policies/8/promote", nil, 409, "every host already")
 	offered("", 8)
-	call("POST", "/api/v1/policies/9/promote", nil, 404, "no such policy")
-	call("POST", "/api/v1/policies/8/burn", nil, 404, "no such policy")
+	call("POST", "/api/v1/policies/9/promote", nil, 404, "no such host, county, control, report or policy")
+	call("POST", "/api/v1/policies/8/burn", nil, 404, "no such address")
 	call("GET", "/api/v1/policies", nil, 200, `"version":8`)
 	call("GET", "/api/v1/audit-log", nil, 200, `"actor":"token","action":"promote_policy","object":"version 8 (r8) to all"`)
 	if code, _, _ := get(t, http.DefaultClient, r.base+"/api/v1/policies", ""); code != http.StatusUnauthorized {

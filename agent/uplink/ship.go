@@ -194,7 +194,7 @@ func (u *Uplink) take(host muster.HostID, p *parcel, o wire.Outcome) error {
 
 func (u *Uplink) refuse(seq uint64, code wire.Code, reason string) {
 	wait := refusedFor
-	if code == wire.CodePending {
+	if code == wire.CodePending || code == wire.CodeBusy {
 		wait = soonAgain
 	}
 	u.putOff(seq, code, reason, wait)

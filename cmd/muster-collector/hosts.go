@@ -19,15 +19,17 @@ import (
 func newHostsCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hosts",
-		Short: "List hosts, approve those that wait, and ask for audits",
-		Args:  func(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.NoArgs(cmd, args)) },
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Short: "List hosts, approve those that wait, ask for audits, retire",
+		Args:  none,
+		RunE:  help,
 	}
 	cmd.AddCommand(newActCommand(o, "approve", "Let the reports of waiting hosts count", "approved", (*collector.Collector).Approve),
-		newActCommand(o, "audit", "Ask hosts for an audit at their next contact", "asked", (*collector.Collector).RequestAudit), &cobra.Command{
+		newActCommand(o, "audit", "Ask hosts for an audit at their next contact", "asked", (*collector.Collector).RequestAudit),
+		newActCommand(o, "retire", "Take hosts out of every list and count, until they enroll anew", "retired", (*collector.Collector).Retire),
+		newActCommand(o, "clear-clone", "Forget what shows that hosts were copied", "cleared", (*collector.Collector).ClearClone), &cobra.Command{
 			Use:   "list",
 			Short: "List hosts, those that wait for approval first",
-			Args:  func(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.NoArgs(cmd, args)) },
+			Args:  none,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				return o.with(cmd, func(c *collector.Collector) error { return listHosts(cmd.Context(), c, cmd.OutOrStdout()) })
 			},
@@ -71,19 +73,23 @@ func newActCommand(o *options, name, short, did string, act actFunc) *cobra.Comm
 func listHosts(ctx context.Context, c *collector.Collector, out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tSTATE\tCOUNTY\tPROFILE\tHOSTNAME\tLAST REPORT\tREMARK")
-	page, err := c.Pending(ctx)
-	for after := muster.HostID(""); err == nil; {
-		for _, h := range page {
+	print := func(hosts []muster.HostStanding) {
+		for _, h := range hosts {
 			last := "never"
 			if !h.LastSeen.IsZero() {
 				last = h.LastSeen.Format(time.RFC3339)
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%q\t%s\t%s\n", h.ID, h.State, h.County, h.Profile, h.Hostname, last, remark(h))
 		}
-		if page, err = c.Hosts(ctx, after, 1000); len(page) == 0 {
-			break
-		}
-		after = page[len(page)-1].ID
+	}
+	pending, err := c.Pending(ctx, "")
+	print(pending)
+	q := muster.HostQuery{Limit: 1000}
+	for more := true; more && err == nil; more = q.After != "" {
+		var page muster.HostPage
+		page, err = c.Hosts(ctx, q)
+		print(page.Hosts)
+		q.After = page.Next
 	}
 	return errors.Join(err, w.Flush())
 }
@@ -91,6 +97,12 @@ func listHosts(ctx context.Context, c *collector.Collector, out io.Writer) error
 // remark says what is not usual about a host's identity.
 func remark(h muster.HostStanding) string {
 	var list []string
+	if h.Waits != "" {
+		list = append(list, h.Waits)
+	}
+	if h.Missing > 0 {
+		list = append(list, fmt.Sprintf("%d reports never came", h.Missing))
+	}
 	if h.Conflict {
 		list = append(list, fmt.Sprintf("two computers may have its key (%s)", h.ConflictReason))
 	}

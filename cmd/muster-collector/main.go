@@ -5,13 +5,12 @@ package main
 import (
 	"errors"
 	"io"
-	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/passmuster/muster"
-	"github.com/passmuster/muster/collector"
+	"github.com/passmuster/muster/collector/settings"
 	"github.com/passmuster/muster/internal/cli"
 )
 
@@ -22,6 +21,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 func judge(err error) cli.Outcome {
+	var found *foundError
+	if errors.As(err, &found) {
+		return cli.Outcome{Code: found.code}
+	}
 	var u *usageError
 	if errors.As(err, &u) {
 		return cli.Outcome{Code: cli.Usage, Err: err, Hint: u.path + " --help shows how to use it"}
@@ -42,10 +45,9 @@ func usage(cmd *cobra.Command, err error) error {
 	return &usageError{err, cmd.CommandPath()}
 }
 
-// options are the flags that every command has, and those of serve and site.
+// options are the flags that every command has.
 type options struct {
-	collector.Options
-	logJSON bool
+	config string // the configuration file
 }
 
 func newRootCommand() *cobra.Command {
@@ -56,41 +58,32 @@ func newRootCommand() *cobra.Command {
 		Long: `muster-collector runs at the state. It receives signed reports from the counties'
 computers, gives receipts for what it has stored, and shows where every county stands.
 
-Its state is one folder: muster.db and keys/. Keep keys/ secret, and keep a copy.
+Its state is one folder: muster.db and keys/. Keep keys/ secret, and keep a backup.
 
-Exit codes: 0 done; 1 failed; 2 wrong command line.`,
+Exit codes: 0 done; 1 failed; 2 wrong command line or configuration.`,
 		Example: `  muster-collector site --county 17031 --policy-key policy-key.pem.pub > site.json
   muster-collector serve --state 17 --policy bundle.tar.gz`,
 		Version:       muster.Version,
+		Args:          none,
+		RunE:          help,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(usage)
 	f := root.PersistentFlags()
-	f.StringVar(&o.Data, "data", "muster-data", "folder that holds the collector's state")
-	f.StringVar(&o.Name, "name", "", "name of the collector for people (default: the state's name)")
-	f.BoolVar(&o.Demo, "demo", false, "mark every host as invented data")
-	f.BoolVar(&o.logJSON, "log-json", false, "write the log as JSON lines")
-	root.AddCommand(newServeCommand(o), newSiteCommand(o), newHostsCommand(o), newPolicyCommand(o), newRingCommand(o), newLinkCommand(o))
+	f.StringVar(&o.config, "config", "", "configuration file (default: "+settings.DefaultFile+" where it is there)")
+	f.String("data", settings.Default().Data, "folder that holds the collector's state")
+	setting(f, "data", "data")
+	f.String("database", "", "address of a PostgreSQL, postgres://user@host/database (default: a file in the data folder)")
+	setting(f, "database", "database.url")
+	f.String("name", "", "name of the collector for people (default: the state's name)")
+	setting(f, "name", "name")
+	f.Bool("demo", false, "mark every host as invented data")
+	setting(f, "demo", "demo")
+	f.Bool("log-json", false, "write the log as JSON lines")
+	setting(f, "log-json", "log.format", "json")
+	root.AddCommand(newServeCommand(o), newSiteCommand(o), newLinkCommand(o), newHostsCommand(o), newExpectCommand(o), newMissingCommand(o),
+		newPolicyCommand(o), newRingCommand(o), newKeysCommand(o), newWebhooksCommand(o), newConfigCommand(o), newCheckCommand(o),
+		newBackupCommand(o), newRestoreCommand(o))
 	return root
-}
-
-// open opens the state folder; the caller closes it.
-func (o *options) open(cmd *cobra.Command) (*collector.Collector, error) {
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
-		if o.logJSON {
-			o.Logger = slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil))
-		}
-	}
-	return collector.Open(cmd.Context(), o.Options)
-}
-
-// with runs do with the open state folder.
-func (o *options) with(cmd *cobra.Command, do func(*collector.Collector) error) error {
-	c, err := o.open(cmd)
-	if err != nil {
-		return err
-	}
-	return errors.Join(do(c), c.Close())
 }

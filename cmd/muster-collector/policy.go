@@ -30,14 +30,14 @@ publish the one before with a higher version: hosts never go back to a lower one
 		Example: `  muster-collector policy publish baseline-8.tar.gz
   muster-collector policy list
   muster-collector policy promote 8`,
-		Args: func(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.NoArgs(cmd, args)) },
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: none,
+		RunE: help,
 	}
 	publishing := &cobra.Command{
 		Use:     "publish FILE",
 		Short:   "Offer a signed bundle, to the canaries first",
 		Example: `  muster-collector policy publish baseline-8.tar.gz --ring all`,
-		Args:    func(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.ExactArgs(1)(cmd, args)) },
+		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			to, err := muster.ParseRing(ring)
 			if err != nil {
@@ -50,7 +50,7 @@ publish the one before with a higher version: hosts never go back to a lower one
 	cmd.AddCommand(publishing, &cobra.Command{
 		Use:   "list",
 		Short: "List what was published, and how many hosts run it",
-		Args:  func(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.NoArgs(cmd, args)) },
+		Args:  none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.with(cmd, func(c *collector.Collector) error { return listPolicies(cmd, c) })
 		},
@@ -66,7 +66,7 @@ func newStepCommand(o *options, name, short string, step stepFunc) *cobra.Comman
 		Use:     name + " VERSION",
 		Short:   short,
 		Example: "  muster-collector policy " + name + " 8",
-		Args:    func(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.ExactArgs(1)(cmd, args)) },
+		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			version, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil {

@@ -1,15 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -17,14 +18,17 @@ import (
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/collector"
+	"github.com/passmuster/muster/collector/settings"
 	"github.com/passmuster/muster/internal/fips"
 	"github.com/passmuster/muster/internal/tailnet"
 	"github.com/passmuster/muster/internal/wire"
 )
 
+// gentleGC keeps a collector small under load, for some more of the processor.
+const gentleGC = 40
+
 func newServeCommand(o *options) *cobra.Command {
 	var policy string
-	var far tailnetFlags
 	cmd := &cobra.Command{
 		Use:   "serve --state NN",
 		Short: "Receive reports and serve the dashboard, until stopped",
@@ -41,42 +45,46 @@ files, a ciso also rolls out policies.
 
 Scripts on this computer read the JSON API under /api/v1 with the token in
 keys/api-token of the data folder, as Authorization: Bearer TOKEN.`,
-		Args: func(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.NoArgs(cmd, args)) },
+		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if len(o.State) != 2 || strings.Trim(o.State, "0123456789") != "" {
-				return usage(cmd, fmt.Errorf("--state %q is not a two-digit FIPS code, for example 17", o.State))
-			}
-			if err := errors.Join(checkLoopback(o.Listen), far.check()); err != nil {
-				return usage(cmd, err)
-			}
-			if o.Name == "" {
-				o.Name = fips.State(o.State)
-			}
-			return o.with(cmd, func(c *collector.Collector) error {
-				if policy != "" {
-					if err := publish(cmd, c, policy, muster.RingAll); err != nil {
-						return err
-					}
+			debug.SetGCPercent(gentleGC)
+			c, l, err := o.open(cmd, func(co *collector.Options, l *settings.Loaded) error {
+				if l.State == "" {
+					return errors.New("--state is missing: the two-digit FIPS code of the state whose hosts are let in, for example 17")
 				}
-				return far.run(cmd.Context(), c, func(link string) {
-					fmt.Fprintf(cmd.OutOrStdout(), "dashboard %s\n", link)
-				})
+				co.Name = cmp.Or(l.Name, fips.State(l.State))
+				return serving(co, l)
 			})
+			if err != nil {
+				return err
+			}
+			return errors.Join(runServe(cmd, c, l, policy), c.Close())
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.State, "state", "", "two-digit FIPS code of the state whose hosts are let in")
-	f.StringVar(&o.Listen, "listen", collector.DefaultListen, "address on this computer")
+	f.String("state", "", "two-digit FIPS code of the state whose hosts are let in")
+	setting(f, "state", "state")
+	f.String("listen", collector.DefaultListen, "address on this computer")
+	setting(f, "listen", "listen")
+	f.String("tailnet-hostname", "", "join a tailnet under this name, and listen there on port 80")
+	setting(f, "tailnet-hostname", "tailnet.hostname")
+	f.String("control-url", "", "control server of the tailnet (default: Tailscale's own)")
+	setting(f, "control-url", "tailnet.control_url")
+	f.String("auth-key-file", "", "file with the key that lets the node in; deleted once it has joined")
+	setting(f, "auth-key-file", "tailnet.auth_key_file")
 	f.StringVar(&policy, "policy", "", "policy bundle to publish at start, to every host")
-	far.add(cmd)
 	return cmd
 }
 
-func checkLoopback(address string) error {
-	if host, _, err := net.SplitHostPort(address); err != nil || !muster.IsLoopback(host) {
-		return fmt.Errorf("--listen %q: the collector listens on this computer only, for example on %s", address, collector.DefaultListen)
+func runServe(cmd *cobra.Command, c *collector.Collector, l *settings.Loaded, policy string) error {
+	if policy != "" {
+		if err := publish(cmd, c, policy, muster.RingAll); err != nil {
+			return err
+		}
 	}
-	return nil
+	return runInTailnet(cmd.Context(), c, l.Tailnet, func(link string) {
+		fmt.Fprintf(cmd.OutOrStdout(), "dashboard %s\n", link)
+	})
 }
 
 func newSiteCommand(o *options) *cobra.Command {
@@ -88,7 +96,7 @@ func newSiteCommand(o *options) *cobra.Command {
 		Long: `Print the site file for a county. It holds no secret, except that with a collector on
 this computer it has a token with which hosts here enroll without approval.`,
 		Example: `  muster-collector site --county 17031 --policy-key policy-key.pem.pub > site.json`,
-		Args:    func(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.NoArgs(cmd, args)) },
+		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s := collector.SiteOptions{CollectorURL: url, ControlURL: control}
 			var err error
@@ -107,10 +115,8 @@ this computer it has a token with which hosts here enroll without approval.`,
 				}
 				s.PolicyKeys = append(s.PolicyKeys, der)
 			}
-			if o.Name == "" {
-				o.Name = fips.State(s.County.State())
-			}
 			return o.with(cmd, func(c *collector.Collector) error {
+				c.Name = cmp.Or(c.Name, fips.State(s.County.State()))
 				site, err := c.Site(s)
 				if err != nil {
 					return err
@@ -153,37 +159,38 @@ func readPublicKey(name string) ([]byte, error) {
 }
 
 func newLinkCommand(o *options) *cobra.Command {
-	var at string
 	cmd := &cobra.Command{
 		Use:   "link",
 		Short: "Print another link that opens the dashboard once",
-		Args:  func(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.NoArgs(cmd, args)) },
+		Args:  none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkLoopback(at); err != nil {
-				return usage(cmd, err)
+			l, err := o.load(cmd)
+			if err != nil {
+				return err
 			}
-			token, err := os.ReadFile(filepath.Join(o.Data, "keys", "api-token"))
+			token, err := os.ReadFile(filepath.Join(l.Data, "keys", "api-token"))
 			if err != nil {
 				return fmt.Errorf("read the API token: %w", err)
 			}
-			req, err := http.NewRequestWithContext(cmd.Context(), http.MethodPost, "http://"+at+"/api/v1/links", nil)
+			req, err := http.NewRequestWithContext(cmd.Context(), http.MethodPost, "http://"+l.Listen+"/api/v1/links", nil)
 			if err != nil {
 				return err
 			}
 			req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 			resp, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
 			if err != nil {
-				return fmt.Errorf("ask the collector on %s, which must be running: %w", at, err)
+				return fmt.Errorf("ask the collector on %s, which must be running: %w", l.Listen, err)
 			}
 			defer resp.Body.Close()
 			var link struct{ Path string }
 			if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<16)).Decode(&link); err != nil || resp.StatusCode != http.StatusOK {
-				return fmt.Errorf("the collector on %s answers %s: is %s its data folder?", at, resp.Status, o.Data)
+				return fmt.Errorf("the collector on %s answers %s: is %s its data folder?", l.Listen, resp.Status, l.Data)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "http://%s%s\n", at, link.Path)
+			fmt.Fprintf(cmd.OutOrStdout(), "http://%s%s\n", l.Listen, link.Path)
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&at, "listen", collector.DefaultListen, "address of the running collector")
+	cmd.Flags().String("listen", collector.DefaultListen, "address of the running collector")
+	setting(cmd.Flags(), "listen", "listen")
 	return cmd
 }

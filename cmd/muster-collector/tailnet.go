@@ -2,48 +2,29 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/collector"
+	"github.com/passmuster/muster/collector/settings"
 	"github.com/passmuster/muster/internal/tailnet"
 )
 
 // lookEvery is how soon a change of the tailnet's state is logged.
 const lookEvery = 5 * time.Second
 
-// tailnetFlags say whether and how the collector joins a tailnet.
-type tailnetFlags struct{ hostname, controlURL, authKeyFile string }
-
-func (t *tailnetFlags) add(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&t.hostname, "tailnet-hostname", "", "join a tailnet under this name, and listen there on port 80")
-	f.StringVar(&t.controlURL, "control-url", "", "control server of the tailnet (default: Tailscale's own)")
-	f.StringVar(&t.authKeyFile, "auth-key-file", "", "file with the key that lets the node in; deleted once it has joined")
-}
-
-func (t *tailnetFlags) check() error {
-	if t.hostname == "" && t.controlURL+t.authKeyFile != "" {
-		return errors.New("--control-url and --auth-key-file are for a tailnet: name the node with --tailnet-hostname")
-	}
-	return nil
-}
-
-// run serves, in the tailnet too where the flags say so.
-func (t *tailnetFlags) run(ctx context.Context, c *collector.Collector, ready func(link string)) error {
-	if t.hostname == "" {
+// runInTailnet serves, in the tailnet too where one is configured.
+func runInTailnet(ctx context.Context, c *collector.Collector, t settings.Tailnet, ready func(link string)) error {
+	if t.Hostname == "" {
 		return c.Run(ctx, ready)
 	}
 	node, err := tailnet.Start(tailnet.Options{
-		Dir: filepath.Join(c.Data, "tailnet"), Hostname: t.hostname,
-		ControlURL: t.controlURL, AuthKeyFile: t.authKeyFile, Logger: c.Logger,
+		Dir: filepath.Join(c.Data, "tailnet"), Hostname: t.Hostname,
+		ControlURL: t.ControlURL, AuthKeyFile: t.AuthKeyFile, Logger: c.Logger,
 	})
 	if err != nil {
 		return err

@@ -107,7 +107,9 @@ func TestTailnet(t *testing.T) {
 	w.Grant("viewer", tailnet.Capability, `{"roles":["viewer"]}`)
 	w.Grant("operator", tailnet.Capability, `{"roles":["operator"]}`)
 	w.Grant("ciso", tailnet.Capability, `{"roles":["ciso"]}`)
-	viewer, operator, ciso := w.node("viewer"), w.node("operator"), w.node("ciso")
+	w.Grant("cook", tailnet.Capability, `{"roles":["county:17031"]}`)
+	w.Grant("dupage", tailnet.Capability, `{"roles":["county:17043","county:1703"]}`)
+	viewer, operator, ciso, cook, dupage := w.node("viewer"), w.node("operator"), w.node("ciso"), w.node("cook"), w.node("dupage")
 	approve, audit := "/api/v1/hosts/"+string(plain.id)+"/approve", "/api/v1/hosts/"+string(clerk.id)+"/audit"
 	spoofed := []string{"Tailscale-User-Login: ciso@example.gov", "X-Forwarded-For: 127.0.0.1", "Forwarded: for=127.0.0.1"}
 	for _, c := range []struct {
@@ -128,6 +130,13 @@ func TestTailnet(t *testing.T) {
 		{operator, "operator", "POST", "/api/v1/policies/1/promote", 403},
 		{ciso, "ciso", "POST", "/api/v1/policies/1/promote", 404},
 		{ciso, "ciso", "POST", "/api/v1/links", 403},
+		{cook, "cook", "GET", "/", 200}, // by way of its county's page
+		{cook, "cook", "GET", "/api/v1/hosts/" + string(clerk.id), 200},
+		{cook, "cook", "GET", "/policies", 404},
+		{cook, "cook", "POST", audit, 403},
+		{dupage, "dupage", "GET", "/counties/17031", 404},
+		{dupage, "dupage", "GET", "/hosts/" + string(clerk.id), 404},
+		{dupage, "dupage", "GET", "/api/v1/hosts?county=17031", 404},
 	} {
 		for _, header := range [][]string{nil, spoofed} {
 			if code, body := c.who.ask(c.method, c.path, header...); code != c.want {

@@ -22,6 +22,9 @@ import (
 const (
 	// maxCouriers is how many sealed files are read at once: more than one node may send.
 	maxCouriers = 4 * maxPerNode
+	// maxOfCounty of them are from one county's nodes, from nodes of none, or from
+	// people: more than one node has.
+	maxOfCounty = maxPerNode + 2
 	// courierTime bounds how long one may take to come and be answered: a county's
 	// line can be slow.
 	courierTime = 15 * time.Minute
@@ -40,10 +43,6 @@ func (g *Ingest) courier(w http.ResponseWriter, r *http.Request, peer muster.Pee
 
 // FailCourier answers an error of Courier.
 func (g *Ingest) FailCourier(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, errBusy) {
-		Problem(w, http.StatusServiceUnavailable, "busy", err.Error())
-		return
-	}
 	g.fail(w, r, err)
 }
 
@@ -62,6 +61,11 @@ func (g *Ingest) WriteReturn(w http.ResponseWriter, r *http.Request, ret *seal.R
 // A file that cannot be taken is a Return with a Problem; an error means that the
 // collector could not look at all, and that the same file is to be sent again.
 func (g *Ingest) Courier(w http.ResponseWriter, r *http.Request, peer muster.Peer) (*seal.Return, error) {
+	county := countyOf(peer)
+	if !g.ofCounty.Enter(county) {
+		return nil, errBusy
+	}
+	defer g.ofCounty.Leave(county)
 	select {
 	case g.couriers <- struct{}{}:
 		defer func() { <-g.couriers }()
@@ -100,6 +104,19 @@ func (g *Ingest) Courier(w http.ResponseWriter, r *http.Request, peer muster.Pee
 	return ret, err
 }
 
+// countyOf names whose places at the courier a peer takes; "" has no bound.
+func countyOf(peer muster.Peer) string {
+	switch {
+	case peer.Local:
+		return ""
+	case len(peer.Counties) > 0:
+		return string(peer.Counties[0])
+	case peer.Node != "":
+		return "nodes without a county"
+	}
+	return "people"
+}
+
 // unseal opens the file, lets its host in and takes its reports in the same way
 // as those of POST /v1/reports. The head is nil where the host was not let in.
 func (g *Ingest) unseal(r *http.Request, peer muster.Peer, body io.Reader, ret *seal.Return) (*seal.Head, error) {
@@ -125,7 +142,7 @@ func (g *Ingest) unseal(r *http.Request, peer muster.Peer, body io.Reader, ret *
 			break
 		}
 		// The county was checked; who carries a stick is no node of the host.
-		decided, failed := g.decide(r, frames, muster.Peer{Local: true}, len(ret.Outcomes) == 0)
+		decided, failed := g.decide(r, frames, muster.Peer{Local: true}, muster.WayCourier, len(ret.Outcomes) == 0)
 		if failed != nil {
 			return nil, failed
 		}
@@ -150,11 +167,7 @@ func (g *Ingest) introduce(ctx context.Context, head *seal.Head, peer muster.Pee
 	}
 	k, err := g.host(ctx, id)
 	if err == nil && k.node != "" {
-		state := muster.HostActive
-		if k.waits {
-			state = muster.HostPending
-		}
-		return state, mayFor(peer, k.county)
+		return k.state, mayFor(peer, k.county)
 	}
 	peer.Node = "" // of the carrier, not of the host
 	return g.admit(ctx, head.Enrollment, peer)

@@ -151,7 +151,7 @@ func TestCourierOfAnother(t *testing.T) {
 	der, err := wire.MarshalPublicKey(&known.key.PublicKey)
 	must(t, err)
 	_, err = l.store.Enroll(t.Context(), muster.Enrolled{Host: muster.Host{ID: id, County: "17031", Profile: muster.Workstation, Platform: muster.Linux},
-		PublicKey: der, Node: "n7"}, true, time.Unix(1, 0), time.Now())
+		PublicKey: der, Node: "n7"}, true, time.Unix(1, 0))
 	must(t, err)
 	l.expect(l.relay(known.sealed(keys, 1)), "", wire.CodeStored)
 	if e, err := l.store.Enrolled(t.Context(), id); err != nil || e.Node != "n7" {

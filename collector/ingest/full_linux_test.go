@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/internal/wire"
 )
 
@@ -30,7 +31,7 @@ func TestDiskFull(t *testing.T) {
 	for refused == nil {
 		h.prev = nil // each as large as can be
 		f := h.next()
-		switch r := send(t, l.url+"/v1/reports", "", batch(t, f)); r.StatusCode {
+		switch r := send(t, l.url+"/v1/reports", token, batch(t, f)); r.StatusCode {
 		case http.StatusOK:
 			receipted++
 		case http.StatusServiceUnavailable:
@@ -39,7 +40,7 @@ func TestDiskFull(t *testing.T) {
 			t.Fatal(r.Status)
 		}
 	}
-	s, err := l.store.Host(t.Context(), h.id)
+	s, err := l.store.Host(t.Context(), muster.View{}, h.id)
 	must(t, err)
 	if s.Seq != receipted || receipted == 0 {
 		t.Errorf("%d receipts, the newest stored is %d", receipted, s.Seq)

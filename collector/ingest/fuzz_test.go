@@ -54,6 +54,7 @@ func FuzzReports(f *testing.F) {
 	var handler http.Handler
 	l := newLab(f, func(o *ingest.Options) {
 		w.Store, o.Store = o.Store, w
+		o.Limits.Work = ingest.Rate{PerSecond: 1e6, Burst: 1 << 30} // of no concern here
 		g, err := ingest.New(*o)
 		must(f, err)
 		ctx, cancel := context.WithCancel(context.Background())

@@ -36,7 +36,7 @@ func TestReplayedEnrollment(t *testing.T) {
 			t.Errorf("%s %s", r.Status, b)
 		}
 	}
-	if s, err := l.store.Host(t.Context(), h.id); err != nil || s.County != "17031" {
+	if s, err := l.store.Host(t.Context(), muster.View{}, h.id); err != nil || s.County != "17031" {
 		t.Errorf("the host: %+v %v", s, err)
 	}
 	l.ship([]*wire.Frame{h.next()}, wire.CodeStored)
@@ -52,6 +52,7 @@ func TestSpoilingReports(t *testing.T) {
 		"a long version":          func(r *muster.Report) { r.Header.Agent = strings.Repeat("x", 256) },
 		"a long revision":         func(r *muster.Report) { r.Header.PolicyRevision = strings.Repeat("x", 256) },
 		"a long waiver":           func(r *muster.Report) { r.Verdicts[0].Waiver = strings.Repeat("x", 256) },
+		"a waiver of two lines":   func(r *muster.Report) { r.Verdicts[0].Waiver = "A\nB" },
 		"too many verdicts": func(r *muster.Report) {
 			for i := range 1000 {
 				r.Verdicts = append(r.Verdicts, muster.Verdict{Control: fmt.Sprint("X", i)})
@@ -85,7 +86,7 @@ func TestPendingHostsAreBounded(t *testing.T) {
 	}
 	kept := h.next()
 	l.ship([]*wire.Frame{kept}, "pending")
-	must(t, l.store.Approve(t.Context(), h.id, "console", time.Now())) // as another process does
+	must(t, l.store.Approve(t.Context(), h.id, muster.LogEntry{Actor: "console", Action: "approve"})) // as another process does
 	l.ship([]*wire.Frame{kept}, wire.CodeStored)
 
 	large := newHostWith(t, 2, 70, 25)
@@ -121,7 +122,7 @@ func TestInventedHosts(t *testing.T) {
 // crowded has no place for another host that waits.
 type crowded struct{ ingest.Store }
 
-func (crowded) Enroll(context.Context, muster.Enrolled, bool, time.Time, time.Time) (muster.HostState, error) {
+func (crowded) Enroll(context.Context, muster.Enrolled, bool, time.Time) (muster.HostState, error) {
 	return "", muster.ErrPending
 }
 

@@ -5,22 +5,22 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
+	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/internal/problem"
 	"github.com/passmuster/muster/internal/wire"
 )
 
@@ -31,13 +31,13 @@ const (
 	// A chunk is closed by either of these; one larger report is a chunk of its own.
 	maxChunk      = 32      // reports
 	maxChunkBytes = 1 << 20 // of envelopes or of bodies, whichever are larger
-	// A host is told to wait for so long where there is no room: at random, so that
-	// those that came together do not come back together.
-	retryLeast, retryMost = 5, 15 // seconds
 )
 
-// errStranger: Identify refuses the sender.
-var errStranger = errors.New("the collector does not let this sender in")
+// errStranger: Identify does not tell who the sender is.
+var errStranger = errors.New("the collector does not know this sender")
+
+// ErrToken says that a sender names a token that is none of this collector's.
+var ErrToken = errors.New("the token is not valid here")
 
 // LoopbackToken knows who is on this computer and has the token as bearer. A
 // request without any token is a stranger's; a wrong one is refused.
@@ -52,73 +52,74 @@ func LoopbackToken(token string) func(*http.Request) (muster.Peer, error) {
 		sum := sha256.Sum256([]byte(got))
 		from, _, err := net.SplitHostPort(r.RemoteAddr)
 		if err != nil || token == "" || !isBearer || !muster.IsLoopback(from) || subtle.ConstantTimeCompare(sum[:], want[:]) != 1 {
-			return muster.Peer{}, errors.New("the token is not valid here")
+			return muster.Peer{}, ErrToken
 		}
 		return muster.Peer{Local: true}, nil
 	}
 }
 
-// Problem answers with problem+json (RFC 9457). code is stable, detail is for
-// people.
-func Problem(w http.ResponseWriter, status int, code, detail string) {
-	b, err := json.Marshal(struct {
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Code   string `json:"code"`
-		Detail string `json:"detail,omitempty"`
-	}{http.StatusText(status), status, code, detail})
-	if err != nil {
-		status = http.StatusInternalServerError
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Cache-Control", "no-store")
-	if status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", strconv.Itoa(retryLeast+rand.IntN(retryMost-retryLeast+1)))
-	}
-	w.WriteHeader(status)
-	_, _ = w.Write(b) // a client that has gone needs no answer
+// turnAway asks the sender to come again.
+func (g *Ingest) turnAway(w http.ResponseWriter, code, detail string) {
+	g.Stats.Refused.Add(code, 1)
+	problem.Write(w, http.StatusServiceUnavailable, code, detail)
 }
 
 // fail answers an error that is not a report's fault.
 func (g *Ingest) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var tooLong *http.MaxBytesError
-	var network net.Error
 	var no *refusedError
+	var fast tooFast
 	switch {
+	case errors.As(err, &fast):
+		g.slowDown(w, r, fast)
 	case errors.As(err, &tooLong), errors.Is(err, wire.ErrTooLarge):
 		// What is not read is not wanted.
 		w.Header().Set("Connection", "close")
-		Problem(w, http.StatusRequestEntityTooLarge, string(wire.CodeTooLarge), "send less at once")
-	case errors.As(err, &network) && network.Timeout():
+		problem.Write(w, http.StatusRequestEntityTooLarge, string(wire.CodeTooLarge), "send less at once")
+	case errors.Is(err, os.ErrDeadlineExceeded): // of reading; the store's are the context's
 		w.Header().Set("Connection", "close")
-		Problem(w, http.StatusRequestTimeout, "timeout", "the request came too slowly")
+		problem.Write(w, http.StatusRequestTimeout, "timeout", "the request came too slowly")
 	case errors.Is(err, wire.ErrFutureSchema):
-		Problem(w, http.StatusBadRequest, string(wire.CodeFutureSchema), err.Error())
+		problem.Write(w, http.StatusBadRequest, string(wire.CodeFutureSchema), err.Error())
 	case errors.Is(err, wire.ErrBadSignature):
-		Problem(w, http.StatusForbidden, string(wire.CodeBadSignature), err.Error())
+		problem.Write(w, http.StatusForbidden, string(wire.CodeBadSignature), err.Error())
 	case errors.Is(err, wire.ErrMalformed):
-		Problem(w, http.StatusBadRequest, string(wire.CodeMalformed), err.Error())
+		problem.Write(w, http.StatusBadRequest, string(wire.CodeMalformed), err.Error())
 	case errors.Is(err, fs.ErrExist):
-		Problem(w, http.StatusConflict, "old_enrollment",
+		problem.Write(w, http.StatusConflict, "old_enrollment",
 			"this host has made a newer statement, of another county or profile: is its clock right?")
 	case errors.Is(err, muster.ErrPending):
-		Problem(w, http.StatusServiceUnavailable, "too_many_pending", err.Error())
+		g.turnAway(w, "too_many_pending", err.Error())
+	case errors.Is(err, errBusy):
+		hangUp(w, r)
+		g.turnAway(w, "busy", err.Error())
+	case errors.Is(err, ErrToken):
+		problem.Write(w, http.StatusUnauthorized, "bad_token", err.Error())
 	case errors.Is(err, errStranger):
-		Problem(w, http.StatusUnauthorized, "bad_token", err.Error())
+		// It came through the tailnet, which will know it: it may have joined just now.
+		g.complain(r, slog.LevelWarn, "nobody is known at the address of a sender", err)
+		g.turnAway(w, "unknown_sender", errStranger.Error())
 	case errors.As(err, &no):
-		Problem(w, http.StatusForbidden, string(no.code), no.err.Error())
+		problem.Write(w, http.StatusForbidden, string(no.code), no.err.Error())
 	case r.Context().Err() != nil: // nobody would see an answer
 	default:
-		g.Logger.Error("request failed", "path", r.URL.Path, "error", err)
-		Problem(w, http.StatusServiceUnavailable, "unavailable", "keep your reports and try again later")
+		g.complain(r, slog.LevelError, "request failed", err)
+		g.turnAway(w, "unavailable", "keep your reports and try again later")
+	}
+}
+
+// complain logs why a request was not answered, and not for every one of the many that
+// come while the database is away.
+func (g *Ingest) complain(r *http.Request, level slog.Level, what string, err error) {
+	if g.complaints.Allow() {
+		g.Logger.Log(r.Context(), level, what, "path", r.URL.Path, "from", r.RemoteAddr, "error", err)
 	}
 }
 
 func answer(w http.ResponseWriter, v any) {
 	b, err := wire.Marshal(v)
 	if err != nil {
-		Problem(w, http.StatusInternalServerError, "unavailable", "")
+		problem.Write(w, http.StatusInternalServerError, "unavailable", "")
 		return
 	}
 	w.Header().Set("Content-Type", wire.TypeCBOR)
@@ -129,9 +130,14 @@ func answer(w http.ResponseWriter, v any) {
 // enroll takes a host's signed statement about itself.
 func (g *Ingest) enroll(w http.ResponseWriter, r *http.Request, peer muster.Peer) {
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxStatement))
+	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+	defer cancel()
 	var state muster.HostState
 	if err == nil {
-		state, err = g.admit(r.Context(), b, peer)
+		err = pay(g.sender(r, peer).enroll, 1)
+	}
+	if err == nil {
+		state, err = g.admit(ctx, b, peer)
 	}
 	if err != nil {
 		g.fail(w, r, err)
@@ -157,7 +163,7 @@ func (g *Ingest) admit(ctx context.Context, statement []byte, peer muster.Peer) 
 		return "", err
 	}
 	host.Demo, host.Node = host.Demo || g.Demo, peer.Node
-	state, err := g.Store.Enroll(ctx, host, peer.SpeaksFor(e.County), e.MadeAt, g.Now())
+	state, err := g.Store.Enroll(ctx, host, peer.SpeaksFor(e.County), e.MadeAt)
 	if err != nil {
 		return "", err
 	}
@@ -212,17 +218,22 @@ func enrolled(e muster.Enrollment, id muster.HostID) (muster.Enrolled, error) {
 // checkin answers a host's hint.
 func (g *Ingest) checkin(w http.ResponseWriter, r *http.Request, peer muster.Peer) {
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxStatement))
+	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+	defer cancel()
 	var in wire.Checkin
+	if err == nil {
+		err = pay(g.sender(r, peer).checks, 1)
+	}
 	if err == nil {
 		err = wire.Unmarshal(b, &in)
 	}
 	now := g.Now().UTC()
 	out := wire.CheckinAnswer{NextSeconds: int(NextCheckin.Seconds()), Now: now}
 	if err == nil {
-		out.AuditNow, err = g.wantsAudit(r.Context(), &in, peer, now)
+		out.AuditNow, err = g.wantsAudit(ctx, &in, peer, now)
 	}
 	if err == nil {
-		out.PolicyETag, err = g.offers(r.Context(), in.Host, in.PolicyDigest())
+		out.PolicyETag, err = g.offers(ctx, in.Host, in.PolicyDigest())
 	}
 	if err != nil {
 		g.fail(w, r, err)
@@ -241,7 +252,7 @@ func (g *Ingest) wantsAudit(ctx context.Context, in *wire.Checkin, peer muster.P
 		return false, nil
 	}
 	if err == nil {
-		err = g.hears(ctx, k, in.Host, peer)
+		k, err = g.hears(ctx, k, in.Host, peer)
 	}
 	if err != nil {
 		return false, err
@@ -250,7 +261,7 @@ func (g *Ingest) wantsAudit(ctx context.Context, in *wire.Checkin, peer muster.P
 		ahead := in.Now.Sub(now)
 		k.ahead.Store(&ahead)
 	}
-	h, err := g.Store.Host(ctx, in.Host)
+	h, err := g.Store.Host(ctx, muster.View{}, in.Host)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -279,23 +290,21 @@ func (g *Ingest) reports(w http.ResponseWriter, r *http.Request, peer muster.Pee
 	}
 	var out bytes.Buffer
 	seq := wire.NewSeqWriter(&out)
-	held := 0
-	letGo := func() { g.held.Add(int64(-held)); held = 0 }
-	defer letGo()
-	for n := 0; err == nil && n < maxReports; letGo() {
+	hold := g.hold(g.sender(r, peer))
+	defer hold.letGo()
+	for n := 0; err == nil && n < maxReports; hold.letGo() {
 		var frames []wire.Frame
 		var decided []wire.Outcome
 		frames, err = readChunk(func(f *wire.Frame) error {
 			err := in.Read(f)
-			held += len(f.Body)
-			if g.held.Add(int64(len(f.Body))) > int64(g.MaxHeld) && err == nil {
-				err = errBusy
+			if err == nil {
+				err = hold.take(f)
 			}
 			return err
 		})
 		if len(frames) > 0 {
 			var failed error
-			if decided, failed = g.decide(r, frames, peer, out.Len() == 0); failed != nil {
+			if decided, failed = g.decide(r, frames, peer, muster.WayUplink, out.Len() == 0); failed != nil {
 				err = failed
 			}
 		}
@@ -314,8 +323,6 @@ func (g *Ingest) reports(w http.ResponseWriter, r *http.Request, peer muster.Pee
 		w.Header().Set("Content-Type", wire.TypeSeq)
 		w.Header()["Date"] = nil
 		_, _ = w.Write(out.Bytes())
-	case errors.Is(err, errBusy):
-		Problem(w, http.StatusServiceUnavailable, "busy", err.Error())
 	default:
 		g.fail(w, r, err)
 	}
@@ -336,9 +343,10 @@ func readChunk(read func(*wire.Frame) error) (frames []wire.Frame, err error) {
 
 var errBusy = errors.New("too many reports at once: try again later")
 
-// decide verifies, stores and receipts the frames. The first chunk of a request
-// is turned away where there is no place for it within Patience; a later one waits.
-func (g *Ingest) decide(r *http.Request, frames []wire.Frame, peer muster.Peer, first bool) ([]wire.Outcome, error) {
+// decide verifies, stores and receipts the frames, which came that way. The first
+// chunk of a request is turned away where there is no place for it within Patience; a
+// later one waits.
+func (g *Ingest) decide(r *http.Request, frames []wire.Frame, peer muster.Peer, way string, first bool) ([]wire.Outcome, error) {
 	select {
 	case g.busy <- struct{}{}:
 	default:
@@ -356,18 +364,26 @@ func (g *Ingest) decide(r *http.Request, frames []wire.Frame, peer muster.Peer, 
 	}
 	defer func() { <-g.busy }()
 
-	now := g.Now().UTC().Truncate(time.Second)
+	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+	defer cancel()
 	accepted := make([]muster.Accepted, len(frames))
 	envelopes := make([][]byte, len(frames))
 	outcomes := make([]wire.Outcome, len(frames))
 	errs := make([]error, len(frames))
 	each(len(frames), func(i int) {
-		accepted[i], envelopes[i], errs[i] = g.verify(r.Context(), &frames[i], peer)
-		accepted[i].ReceivedAt = now
+		accepted[i], envelopes[i], errs[i] = g.verify(ctx, &frames[i], peer)
+		accepted[i].Way = way
 	})
 
 	c := &chunk{reports: make([]muster.Accepted, 0, len(frames))}
 	var at []int // where the chunk's reports stand in the batch
+	defer func() {
+		for i := range outcomes {
+			if outcomes[i].Code != "" {
+				g.Stats.Reports.Add(string(outcomes[i].Code), 1)
+			}
+		}
+	}()
 	for i, err := range errs {
 		outcomes[i] = wire.Outcome{Host: named(frames[i].Host), Seq: frames[i].Seq}
 		var no *refusedError
@@ -421,7 +437,7 @@ func (g *Ingest) receipt(o *wire.Outcome, a *muster.Accepted, c muster.Committed
 		return nil
 	}
 	o.Receipt, err = wire.SignReceipt(muster.Receipt{
-		Host: o.Host, Seq: o.Seq, Digest: a.Envelope.Digest, ReceivedAt: c.ReceivedAt,
+		Host: o.Host, Seq: o.Seq, Digest: a.Envelope.Digest, ReceivedAt: c.ReceivedAt, // to the second
 	}, g.Key)
 	return err
 }
@@ -432,7 +448,7 @@ func (g *Ingest) remember(a *muster.Accepted, envelope []byte) {
 		return
 	}
 	g.bases.put(a.Header.Host, &base{
-		digest: a.Envelope.Digest, seq: a.Header.Seq, depth: a.Envelope.Depth, envelope: envelope,
+		digest: a.Envelope.Digest, seq: a.Header.Seq, depth: a.Envelope.Depth, month: a.Envelope.Month, envelope: envelope,
 	}, cap(envelope))
 }
 

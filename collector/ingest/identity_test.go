@@ -83,7 +83,7 @@ func TestNodesSpeakForTheirCounty(t *testing.T) {
 		{"dupage", "wrong_county", ""},
 		{"plain", "", muster.HostPending},
 		{"boss", "", muster.HostPending}, // who may read everything speaks for no county
-		{"stranger", "bad_token", ""},
+		{"stranger", "unknown_sender", ""},
 	} {
 		h := newHost(t, uint64(i))
 		if got := code(t, h.enroll(l.url, c.node)); got != c.code {
@@ -123,7 +123,7 @@ func TestHostIsBoundToItsNode(t *testing.T) {
 	}
 	flagged := func(want muster.Clone) {
 		t.Helper()
-		if s, err := l.store.Host(t.Context(), h.id); err != nil || s.ConflictReason != want {
+		if s, err := l.store.Host(t.Context(), muster.View{}, h.id); err != nil || s.ConflictReason != want {
 			t.Errorf("flagged %q, want %q: %v", s.ConflictReason, want, err)
 		}
 	}

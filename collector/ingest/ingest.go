@@ -15,12 +15,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync"
-	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/internal/seal"
+	"github.com/passmuster/muster/internal/wire"
 )
 
 // Defaults of Options.
@@ -31,12 +32,8 @@ const (
 	// state's hosts kept for a day, when they come back at once.
 	DefaultMaxHeld = 64 << 20
 	// DefaultCacheBytes is the room for newest envelopes, the bases of the next.
-	DefaultCacheBytes = 48 << 20
+	DefaultCacheBytes = 24 << 20
 )
-
-// maxPerNode bounds the requests of one node of the tailnet at once: an uplink
-// sends one at a time. It is fewer than maxCouriers.
-const maxPerNode = 4
 
 // MaxDepth bounds how many stored envelopes must be opened, one against the
 // other, to read a stored one. A report whose base has this depth is stored
@@ -47,12 +44,22 @@ const MaxDepth = 32
 // before jitter.
 const NextCheckin = 5 * time.Minute
 
+const (
+	// askTimeout bounds what is read of the store for one request.
+	askTimeout = 20 * time.Second
+	// commitTimeout bounds a transaction; what becomes of it then is found out by
+	// another.
+	commitTimeout = time.Minute
+	// commitAgain is the pause before a failed transaction is tried again.
+	commitAgain = 200 * time.Millisecond
+)
+
 // Store is what ingest needs of a store. collector/store says what the methods
 // promise.
 type Store interface {
-	Enroll(ctx context.Context, e muster.Enrolled, approved bool, madeAt, at time.Time) (muster.HostState, error)
+	Enroll(ctx context.Context, e muster.Enrolled, approved bool, madeAt time.Time) (muster.HostState, error)
 	Enrolled(ctx context.Context, id muster.HostID) (muster.Enrolled, error)
-	Host(ctx context.Context, id muster.HostID) (muster.HostStanding, error)
+	Host(ctx context.Context, v muster.View, id muster.HostID) (muster.HostStanding, error)
 	Commit(ctx context.Context, reports []muster.Accepted) ([]muster.Committed, error)
 	Base(ctx context.Context, host muster.HostID, digest muster.Digest) ([]muster.StoredEnvelope, error)
 	Releases(ctx context.Context) ([]muster.Release, error)
@@ -70,8 +77,9 @@ type Options struct {
 	State string
 	// Demo marks every host that enrolls as invented.
 	Demo bool
-	// Identify tells who sent a request. Its error refuses the request. Nil knows
-	// nobody: every new host is pending. See LoopbackToken.
+	// Identify tells who sent a request. Its error that is ErrToken refuses the
+	// request; any other asks the sender to come again. Nil knows nobody: every new
+	// host is pending. See LoopbackToken.
 	Identify func(r *http.Request) (muster.Peer, error)
 	// Unseal opens courier files; none means that every file is another collector's.
 	Unseal seal.Keys
@@ -90,6 +98,10 @@ type Options struct {
 	MaxHeld int
 	// CacheBytes is the room for newest envelopes; 0 means DefaultCacheBytes.
 	CacheBytes int
+	// Limits of senders and hosts; the zero value means DefaultLimits.
+	Limits Limits
+	// Stats are counted there; nil means that nobody looks.
+	Stats *Stats
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Logger; nil discards.
@@ -103,14 +115,18 @@ type Ingest struct {
 	busy  chan struct{} // one place for each chunk in memory
 	queue chan *chunk
 	crowd *Crowd
-	held  atomic.Int64  // bytes of reports in memory, as they came
+	held  *Crowd        // bytes of reports in memory, as they came, by sender
 	done  chan struct{} // closed when Run has ended
 
+	senders *lru[string, *sender]
 	keys    *lru[muster.HostID, *known]
 	bases   *lru[muster.HostID, *base]
 	refused *lru[refusal, struct{}]
 
+	complaints *rate.Limiter // lines in the log
+
 	couriers chan struct{} // one place for each sealed file that is read
+	ofCounty *Crowd        // of them
 	rollout  rollout
 }
 
@@ -134,6 +150,10 @@ func New(o Options) (*Ingest, error) {
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = DefaultCacheBytes
 	}
+	o.Limits = o.Limits.withDefaults()
+	if o.Stats == nil {
+		o.Stats = &Stats{}
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -146,22 +166,27 @@ func New(o Options) (*Ingest, error) {
 		busy:    make(chan struct{}, o.MaxBusy),
 		queue:   make(chan *chunk, o.MaxBusy),
 		crowd:   NewCrowd(maxPerNode),
+		held:    NewCrowd(max(o.MaxHeld/maxHeldShare, wire.MaxFrame)),
 		done:    make(chan struct{}),
-		keys:    newLRU[muster.HostID, *known](100_000),
+		senders: newLRU[string, *sender](maxSenders),
+		keys:    newLRU[muster.HostID, *known](maxHosts),
 		bases:   newLRU[muster.HostID, *base](o.CacheBytes),
 		refused: newLRU[refusal, struct{}](10_000),
 
+		complaints: rate.NewLimiter(1, 10),
+
 		couriers: make(chan struct{}, maxCouriers),
+		ofCounty: NewCrowd(maxOfCounty),
 	}
 	g.mux.Handle("POST /v1/enroll", g.from(g.enroll))
 	g.mux.Handle("POST /v1/checkin", g.from(g.checkin))
 	g.mux.Handle("POST /v1/reports", g.from(g.reports))
 	g.mux.Handle("POST /v1/courier", g.from(g.courier))
-	g.mux.HandleFunc("GET /v1/policy", g.policy)
+	g.mux.Handle("GET /v1/policy", g.from(g.policy))
 	return g, nil
 }
 
-// from hands the request on with who sent it.
+// from hands the request on with who sent it, as far as the sender's limits let it.
 func (g *Ingest) from(do func(http.ResponseWriter, *http.Request, muster.Peer)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		peer, err := g.Identify(r)
@@ -169,46 +194,19 @@ func (g *Ingest) from(do func(http.ResponseWriter, *http.Request, muster.Peer)) 
 			g.fail(w, r, fmt.Errorf("%w: %w", errStranger, err))
 			return
 		}
-		if !g.crowd.Enter(peer.Node) {
-			w.Header().Set("Connection", "close")
-			Problem(w, http.StatusServiceUnavailable, "busy", "this node asks for too much at once")
+		s := g.sender(r, peer)
+		if !g.crowd.Enter(s.name) {
+			hangUp(w, r)
+			g.turnAway(w, "busy", "this node asks for too much at once")
 			return
 		}
-		defer g.crowd.Leave(peer.Node)
+		defer g.crowd.Leave(s.name)
+		if err := pay(s.work, 1); err != nil {
+			g.fail(w, r, err)
+			return
+		}
 		do(w, r, peer)
 	})
-}
-
-// Crowd counts what each sender has at once, so that one costs the others nothing.
-// Safe for concurrent use.
-type Crowd struct {
-	most int
-	mu   sync.Mutex
-	of   map[string]int
-}
-
-// NewCrowd lets every sender have so many.
-func NewCrowd(most int) *Crowd { return &Crowd{most: most, of: map[string]int{}} }
-
-// Enter reports whether there is a place for another; Leave gives it back. Who has
-// no name has no bound of its own.
-func (c *Crowd) Enter(who string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if who != "" && c.of[who] >= c.most {
-		return false
-	}
-	c.of[who]++
-	return true
-}
-
-// Leave follows an Enter that reported true.
-func (c *Crowd) Leave(who string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.of[who]--; c.of[who] <= 0 {
-		delete(c.of, who)
-	}
 }
 
 // ServeHTTP answers the host API.
@@ -262,9 +260,10 @@ func (g *Ingest) gather(first *chunk) []*chunk {
 	return group
 }
 
-// commit stores the group in one transaction. Where that fails for another
-// reason than a full disk it tries each chunk alone, so that no host's report
-// can keep another's out.
+// commit stores the group in one transaction. One that fails for another reason
+// than a full disk is tried again: where the connection was lost it may be stored all
+// the same, and the reports are then found as duplicates. Then each chunk is tried
+// alone, so that no host's report can keep another's out.
 func (g *Ingest) commit(group []*chunk) {
 	all := group[0].reports
 	if len(group) > 1 {
@@ -273,21 +272,42 @@ func (g *Ingest) commit(group []*chunk) {
 			all = append(all, c.reports...)
 		}
 	}
-	// What was taken is finished, also while the collector stops.
-	results, err := g.Store.Commit(context.Background(), all)
-	if err != nil && len(group) > 1 && !errors.Is(err, muster.ErrFull) {
-		g.Logger.Warn("group commit failed, trying one by one", "error", err)
-		for _, c := range group {
-			g.commit([]*chunk{c})
-		}
+	results, err := g.transact(all)
+	if err != nil && !errors.Is(err, muster.ErrFull) {
+		g.Logger.Warn("commit failed, trying again", "reports", len(all), "error", err)
+		time.Sleep(commitAgain)
+		results, err = g.transact(all)
+	}
+	if err == nil || len(group) == 1 || errors.Is(err, muster.ErrFull) || errors.Is(err, context.DeadlineExceeded) {
+		g.settle(group, results, err)
 		return
 	}
-	if err != nil {
-		g.Logger.Error("reports not stored", "reports", len(all), "error", err)
+	for i := range group {
+		results, err := g.transact(group[i].reports)
+		g.settle(group[i:i+1], results, err)
 	}
+}
+
+// transact is one transaction. What was taken is finished, also while the collector
+// stops.
+func (g *Ingest) transact(reports []muster.Accepted) ([]muster.Committed, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+	start := time.Now()
+	results, err := g.Store.Commit(ctx, reports)
+	if g.Stats.Committed != nil {
+		g.Stats.Committed(len(reports), time.Since(start), err)
+	}
+	return results, err
+}
+
+// settle tells those who wait what became of their reports.
+func (g *Ingest) settle(group []*chunk, results []muster.Committed, err error) {
 	for _, c := range group {
 		if c.err = err; err == nil {
 			c.results, results = results[:len(c.reports)], results[len(c.reports):]
+		} else {
+			g.Logger.Error("reports not stored", "reports", len(c.reports), "error", err)
 		}
 		close(c.done)
 	}
@@ -297,12 +317,14 @@ func (g *Ingest) commit(group []*chunk) {
 func (g *Ingest) store(ctx context.Context, c *chunk) error {
 	c.done = make(chan struct{})
 	select {
-	case g.queue <- c:
+	case g.queue <- c: // has room for every chunk that is busy
 	case <-g.done:
 		return errStopped
 	case <-ctx.Done():
 		return fmt.Errorf("wait for a place in the queue: %w", ctx.Err())
 	}
+	g.Stats.Waiting.Add(1)
+	defer g.Stats.Waiting.Add(-1)
 	select {
 	case <-c.done:
 		return c.err

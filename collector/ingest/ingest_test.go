@@ -47,7 +47,7 @@ func TestReportsAreReceiptedAndProveThemselves(t *testing.T) {
 	if whole != 3 {
 		t.Errorf("%d reports are stored whole, want 3", whole)
 	}
-	if s, err := l.store.Host(t.Context(), h.id); err != nil || s.Seq != uint64(len(signed)) || s.Conflict {
+	if s, err := l.store.Host(t.Context(), muster.View{}, h.id); err != nil || s.Seq != uint64(len(signed)) || s.Conflict {
 		t.Errorf("host: %+v %v", s, err)
 	}
 }
@@ -115,9 +115,9 @@ func TestRefusals(t *testing.T) {
 	add(wire.CodeStored, good.next())
 	l.ship(frames, want...)
 
-	hosts, err := l.store.Hosts(t.Context(), "", 100)
+	page, err := l.store.Hosts(t.Context(), muster.View{}, muster.HostQuery{})
 	must(t, err)
-	for _, h := range hosts {
+	for _, h := range page.Hosts {
 		if h.ID != good.id && h.Seq != 0 {
 			t.Errorf("host %s has a report that was refused", h.Hostname)
 		}
@@ -138,7 +138,7 @@ func TestDuplicateAndConflict(t *testing.T) {
 	}
 	h.seq, h.prev = 0, nil // a copy of the host starts over
 	l.ship([]*wire.Frame{h.next()}, wire.CodeConflict)
-	if s, err := l.store.Host(t.Context(), h.id); err != nil || !s.Conflict {
+	if s, err := l.store.Host(t.Context(), muster.View{}, h.id); err != nil || !s.Conflict {
 		t.Errorf("the host is not flagged: %+v %v", s, err)
 	}
 }
@@ -151,7 +151,7 @@ func TestLateReportIsEvidenceOnly(t *testing.T) {
 	l.ship([]*wire.Frame{third}, wire.CodeNeedBase) // it rests on the second
 	l.ship([]*wire.Frame{second, third}, wire.CodeStored, wire.CodeNeedBase)
 	l.ship([]*wire.Frame{third}, wire.CodeStored)
-	if s, err := l.store.Host(t.Context(), h.id); err != nil || s.Seq != 3 || s.Conflict {
+	if s, err := l.store.Host(t.Context(), muster.View{}, h.id); err != nil || s.Seq != 3 || s.Conflict {
 		t.Errorf("host: %+v %v", s, err)
 	}
 }
@@ -179,11 +179,11 @@ func TestEnroll(t *testing.T) {
 	}
 
 	l.ship([]*wire.Frame{waiting.next()}, wire.CodeStored)
-	if _, err := l.store.Host(t.Context(), waiting.id); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := l.store.Host(t.Context(), muster.View{}, waiting.id); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a pending host is shown: %v", err)
 	}
 	waiting.enrolled(l.url) // with the token
-	if s, err := l.store.Host(t.Context(), waiting.id); err != nil || s.Seq != 1 {
+	if s, err := l.store.Host(t.Context(), muster.View{}, waiting.id); err != nil || s.Seq != 1 {
 		t.Errorf("once active: %+v %v", s, err)
 	}
 	// It moves: the county that ingest knows follows.
@@ -300,7 +300,7 @@ func TestBusyAndShutdown(t *testing.T) {
 	var all sync.WaitGroup
 	for _, b := range bodies {
 		all.Go(func() {
-			r, err := http.Post(l.url+"/v1/reports", wire.TypeSeq, bytes.NewReader(b))
+			r, err := post(l.url, b)
 			if err != nil {
 				t.Error(err)
 				return
@@ -342,7 +342,7 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 		h := newHost(t, uint64(i)).enrolled(l.url)
 		body := batch(t, h.next()) // some 10 kB
 		all.Go(func() {
-			r, err := http.Post(l.url+"/v1/reports", wire.TypeSeq, bytes.NewReader(body))
+			r, err := post(l.url, body)
 			if err != nil {
 				t.Error(err)
 				codes <- 0
@@ -410,7 +410,7 @@ func TestOnePoisonedHostKeepsNobodyOut(t *testing.T) {
 			want = http.StatusServiceUnavailable
 		}
 		all.Go(func() {
-			r, err := http.Post(l.url+"/v1/reports", wire.TypeSeq, bytes.NewReader(body))
+			r, err := post(l.url, body)
 			if err != nil {
 				t.Error(err)
 				return
@@ -427,15 +427,15 @@ func TestOnePoisonedHostKeepsNobodyOut(t *testing.T) {
 func TestEmptyAndBrokenBatches(t *testing.T) {
 	l := newLab(t)
 	h := newHost(t, 1).enrolled(l.url)
-	if r := send(t, l.url+"/v1/reports", "", nil); r.StatusCode != http.StatusOK {
+	if r := send(t, l.url+"/v1/reports", token, nil); r.StatusCode != http.StatusOK {
 		t.Error(r.Status)
 	}
-	if r := send(t, l.url+"/v1/reports", "", []byte{0xff}); r.StatusCode != http.StatusBadRequest ||
+	if r := send(t, l.url+"/v1/reports", token, []byte{0xff}); r.StatusCode != http.StatusBadRequest ||
 		!strings.HasPrefix(r.Header.Get("Content-Type"), "application/problem+json") {
 		t.Error(r.Status, r.Header)
 	}
 	// What came before the break is stored and answered.
-	r := send(t, l.url+"/v1/reports", "", append(batch(t, h.next()), 0xff))
+	r := send(t, l.url+"/v1/reports", token, append(batch(t, h.next()), 0xff))
 	if got := outcomes(t, r.Body); len(got) != 1 || got[0].Code != wire.CodeStored {
 		t.Errorf("outcomes: %+v", got)
 	}

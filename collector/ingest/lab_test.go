@@ -16,6 +16,7 @@ import (
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/collector/ingest"
+	"github.com/passmuster/muster/collector/store"
 	"github.com/passmuster/muster/collector/store/sqlite"
 	"github.com/passmuster/muster/internal/wire"
 )
@@ -38,12 +39,16 @@ func newLab(t testing.TB, change ...func(*ingest.Options)) *lab {
 
 func labAt(t testing.TB, path string, change ...func(*ingest.Options)) *lab {
 	t.Helper()
-	s, err := sqlite.Open(context.Background(), path, nil)
+	now := time.Now
+	s, err := sqlite.Open(context.Background(), path, store.Options{Now: func() time.Time { return now() }})
 	must(t, err)
 	l := &lab{TB: t, store: s, key: newKey(t)}
 	o := ingest.Options{Store: s, Key: l.key, State: "17", Identify: ingest.LoopbackToken(token)}
 	for _, c := range change {
 		c(&o)
+	}
+	if o.Now != nil {
+		now = o.Now
 	}
 	g, err := ingest.New(o)
 	must(t, err)
@@ -182,15 +187,27 @@ func (h *host) sign() []byte {
 
 func send(t testing.TB, url, token string, body []byte) *http.Response {
 	t.Helper()
-	req, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
-	must(t, err)
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := try(url, token, bytes.NewReader(body))
 	must(t, err)
 	t.Cleanup(func() { resp.Body.Close() })
 	return resp
+}
+
+// try is send for other goroutines than the test's own.
+func try(url, token string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequest(http.MethodPost, url, body)
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	return http.DefaultClient.Do(req)
+}
+
+// post is a batch from who knows the token.
+func post(url string, body []byte) (*http.Response, error) {
+	return try(url+"/v1/reports", token, bytes.NewReader(body))
 }
 
 func batch(t testing.TB, frames ...*wire.Frame) []byte {
@@ -221,7 +238,7 @@ func outcomes(t testing.TB, r io.Reader) (list []wire.Outcome) {
 // ship sends the frames and expects the codes.
 func (l *lab) ship(frames []*wire.Frame, want ...wire.Code) []wire.Outcome {
 	l.Helper()
-	r := send(l, l.url+"/v1/reports", "", batch(l, frames...))
+	r := send(l, l.url+"/v1/reports", token, batch(l, frames...))
 	if r.StatusCode != http.StatusOK {
 		b, _ := io.ReadAll(r.Body)
 		l.Fatalf("%s: %s", r.Status, b)

@@ -35,10 +35,27 @@ func (l *lru[K, V]) get(k K) (v V, ok bool) {
 	return e.Value.(*entry[K, V]).value, true
 }
 
+// getOr puts in what make makes, at a cost of 1, where there is none.
+func (l *lru[K, V]) getOr(k K, make func() V) V {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e, ok := l.byKey[k]; ok {
+		l.order.MoveToFront(e)
+		return e.Value.(*entry[K, V]).value
+	}
+	v := make()
+	l.add(k, v, 1)
+	return v
+}
+
 func (l *lru[K, V]) put(k K, v V, cost int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.drop(l.byKey[k])
+	l.add(k, v, cost)
+}
+
+func (l *lru[K, V]) add(k K, v V, cost int) {
 	l.room -= cost
 	l.byKey[k] = l.order.PushFront(&entry[K, V]{k, v, cost})
 	for l.room < 0 {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/internal/problem"
 )
 
 // offerFor is how long releases and rings are remembered: every check-in asks
@@ -93,17 +94,19 @@ func (g *Ingest) bundle(ctx context.Context, version int64) ([]byte, error) {
 // policy serves the bundle for the ring of the host that the query names. It
 // needs no verification here: a bundle is no secret, and hosts trust its own
 // signature.
-func (g *Ingest) policy(w http.ResponseWriter, r *http.Request) {
-	release, ok, err := g.offer(r.Context(), muster.HostID(r.URL.Query().Get("host")), "")
+func (g *Ingest) policy(w http.ResponseWriter, r *http.Request, _ muster.Peer) {
+	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+	defer cancel()
+	release, ok, err := g.offer(ctx, muster.HostID(r.URL.Query().Get("host")), "")
 	if err != nil {
 		g.fail(w, r, err)
 		return
 	}
 	if !ok {
-		Problem(w, http.StatusNotFound, "no_policy", "no policy is published for this host's ring yet")
+		problem.Write(w, http.StatusNotFound, "no_policy", "no policy is published for this host's ring yet")
 		return
 	}
-	b, err := g.bundle(r.Context(), release.Version)
+	b, err := g.bundle(ctx, release.Version)
 	if err != nil {
 		g.fail(w, r, err)
 		return

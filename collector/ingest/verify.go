@@ -9,10 +9,17 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
+
+	"golang.org/x/time/rate"
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/internal/wire"
 )
+
+// keyFor is how long what is known of a host is believed without another look: what
+// takes a right away elsewhere holds here after so long, what gives one at once.
+const keyFor = time.Minute
 
 // maxSeq is the largest number that every database and JSON reader keeps exactly.
 const maxSeq = 1 << 53
@@ -34,9 +41,16 @@ type known struct {
 	key     *ecdsa.PublicKey
 	county  muster.County
 	profile muster.Profile
-	waits   bool                          // for approval
-	node    string                        // of the tailnet, that it enrolled from; "" for none
+	state   muster.HostState
+	node    string    // of the tailnet, that it enrolled from; "" for none
+	until   time.Time // when the store is asked again: another collector may have changed it
+	*remembered
+}
+
+// remembered is what the store does not know of a host.
+type remembered struct {
 	ahead   atomic.Pointer[time.Duration] // its clock before ours, as it last said; nil where it did not
+	reports *rate.Limiter                 // of those that its key has signed
 }
 
 // speaks says why the peer may not bring what this host made, or nil. What comes
@@ -55,7 +69,7 @@ func (k *known) takes(head *muster.Header, body int) error {
 		return refuse(wire.CodeWrongCounty, "enrolled in county %s, reports for %s", k.county, head.County)
 	case head.Profile != k.profile:
 		return refuse(wire.CodeMalformed, "enrolled as %s, reports as %s: enroll again", k.profile, head.Profile)
-	case k.waits && (head.Seq > maxWaitingSeq || body > maxWaitingBody):
+	case k.state != muster.HostActive && (head.Seq > maxWaitingSeq || body > maxWaitingBody):
 		return refuse(wire.CodePending, "the host waits for approval and keeps this report until then")
 	}
 	return nil
@@ -66,6 +80,7 @@ type base struct {
 	digest   muster.Digest
 	seq      uint64
 	depth    int
+	month    int
 	envelope []byte
 }
 
@@ -98,23 +113,27 @@ func codeOf(err error) wire.Code {
 }
 
 // hears refuses a peer that may not speak for the host, after another look.
-func (g *Ingest) hears(ctx context.Context, k *known, id muster.HostID, peer muster.Peer) error {
+func (g *Ingest) hears(ctx context.Context, k *known, id muster.HostID, peer muster.Peer) (*known, error) {
 	if k.speaks(peer) == nil {
-		return nil
+		return k, nil
 	}
-	g.keys.remove(id)
-	k, err := g.host(ctx, id)
+	k, err := g.look(ctx, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return k.speaks(peer)
+	return k, k.speaks(peer)
 }
 
 // host finds the host's key.
 func (g *Ingest) host(ctx context.Context, id muster.HostID) (*known, error) {
-	if k, ok := g.keys.get(id); ok {
+	if k, ok := g.keys.get(id); ok && g.Now().Before(k.until) {
 		return k, nil
 	}
+	return g.look(ctx, id)
+}
+
+// look finds the host's key in the store.
+func (g *Ingest) look(ctx context.Context, id muster.HostID) (*known, error) {
 	if _, err := muster.ParseHostID(string(id)); err != nil {
 		return nil, &refusedError{wire.CodeMalformed, err}
 	}
@@ -129,7 +148,12 @@ func (g *Ingest) host(ctx context.Context, id muster.HostID) (*known, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stored key of host %s: %w", id, err)
 	}
-	k := &known{key: key, county: e.County, profile: e.Profile, waits: e.State == muster.HostPending, node: e.Node}
+	k := &known{key: key, county: e.County, profile: e.Profile, state: e.State, node: e.Node, until: g.Now().Add(keyFor)}
+	if before, ok := g.keys.get(id); ok {
+		k.remembered = before.remembered
+	} else {
+		k.remembered = &remembered{reports: g.Limits.Reports.bucket()}
+	}
 	g.keys.put(id, k, 1)
 	return k, nil
 }
@@ -140,7 +164,7 @@ func (g *Ingest) host(ctx context.Context, id muster.HostID) (*known, error) {
 func (g *Ingest) verify(ctx context.Context, f *wire.Frame, peer muster.Peer) (a muster.Accepted, envelope []byte, err error) {
 	h, err := g.host(ctx, f.Host)
 	if err == nil {
-		err = g.hears(ctx, h, f.Host, peer)
+		h, err = g.hears(ctx, h, f.Host, peer)
 	}
 	if err != nil {
 		return a, nil, err
@@ -179,21 +203,24 @@ func (g *Ingest) verify(ctx context.Context, f *wire.Frame, peer muster.Peer) (a
 	}
 	if err := h.takes(head, len(f.Body)); err != nil {
 		// It may have enrolled again or been approved since it was remembered.
-		g.keys.remove(f.Host)
-		if h, err = g.host(ctx, f.Host); err == nil {
+		if h, err = g.look(ctx, f.Host); err == nil {
 			err = h.takes(head, len(f.Body))
 		}
 		if err != nil {
 			return a, nil, err
 		}
 	}
+	if !h.reports.Allow() {
+		return a, nil, refuse(wire.CodeBusy, "this host makes too many reports: keep it, and send it later")
+	}
 	a = muster.Accepted{Header: *head, Verdicts: report.Verdicts, Envelope: muster.StoredEnvelope{
-		Seq: head.Seq, Digest: wire.EnvelopeDigest(envelope), Base: f.Base, Size: f.Size, Body: f.Body,
+		Seq: head.Seq, Digest: wire.EnvelopeDigest(envelope), Base: f.Base, Size: f.Size, Body: f.Body, Month: month(g.Now()),
 	}}
 	a.Summary, a.GateFails = g.count(report.Verdicts)
 	switch {
-	case rest != nil && (rest.depth >= MaxDepth || rest.seq >= head.Seq):
-		// The chain of bases stays short and always leads to earlier numbers.
+	case rest != nil && (rest.depth >= MaxDepth || rest.seq >= head.Seq || rest.month != a.Envelope.Month):
+		// The chain of bases stays short, always leads to earlier numbers, and goes as a
+		// whole when evidence is let go.
 		whole, err := wire.NewFrame(f.Host, f.Seq, envelope, nil)
 		if err != nil {
 			return a, nil, err
@@ -226,9 +253,15 @@ func plain(r *wire.Opened) error {
 		if len(v.Waiver) > maxText {
 			return refuse(wire.CodeMalformed, "the waiver of %s has more than %d bytes", v.Control, maxText)
 		}
+		if strings.ContainsFunc(v.Waiver, unicode.IsControl) {
+			return refuse(wire.CodeMalformed, "the waiver of %s has a control character", v.Control)
+		}
 	}
 	return nil
 }
+
+// month of an instant, as StoredEnvelope has it.
+func month(t time.Time) int { return t.UTC().Year()*100 + int(t.UTC().Month()) }
 
 // sane: a time that JSON and every database can write.
 func sane(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9999 }
@@ -249,7 +282,7 @@ func (g *Ingest) base(ctx context.Context, host muster.HostID, d muster.Digest) 
 	if err != nil {
 		return nil, err
 	}
-	return &base{digest: d, seq: chain[0].Seq, depth: chain[0].Depth, envelope: envelope}, nil
+	return &base{digest: d, seq: chain[0].Seq, depth: chain[0].Depth, month: chain[0].Month, envelope: envelope}, nil
 }
 
 // OpenStored gives the signed bytes of the first envelope of a chain, as a

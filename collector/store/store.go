@@ -2,14 +2,16 @@
 // interface for every database, and storetest as the suite that each must
 // pass.
 //
-// What is kept: hosts and their keys, the current finding of every control,
-// every transition for ever, the signed envelopes as evidence, published
-// policy bundles, and an append-only audit log.
+// What is kept: hosts and their keys; every version of what a view shows of a host,
+// for ever; one line for every report, for ever; the signed envelopes as evidence, for
+// as long as Retain lets them; daily roll-ups; published policy bundles; and an
+// append-only audit log.
 //
-// Order is by number, not by arrival. A report numbered above the host's
-// newest replaces its current findings and writes one transition for each
-// status that changed. A report numbered below it came late: it is kept as
-// evidence and receipted, and changes neither findings nor transitions.
+// Order is by number, not by arrival. A report numbered above the host's newest
+// makes a new version of it where anything that is shown differs. A report numbered
+// below it came late: it is kept and receipted, and shown only in hindsight, by a view
+// with muster.KnownNow. A version is never changed, so that a view of a past instant
+// is the one that was shown then.
 package store
 
 import (
@@ -29,10 +31,25 @@ const MaxPending = 10_000
 // MaxCustody bounds the steps that are kept of one host.
 const MaxCustody = 4096
 
-// Store is safe for concurrent use. A nil error means durable: what a method
-// wrote survives the loss of power. An error means that nothing was written.
-// What does not exist is an error that is fs.ErrNotExist, a full disk one that
-// is muster.ErrFull; an empty list is no error. Standing counts active hosts only.
+// MaxExpected bounds the computers that one county expects.
+const MaxExpected = 20_000
+
+// Options of every store.
+type Options struct {
+	// Now is the clock; nil means time.Now. Several collectors before one database
+	// need clocks that agree to a few seconds.
+	Now func() time.Time
+	// StaleAfter is how long a host of a profile may be silent; a profile that is not
+	// in it has Profile.StaleAfter.
+	StaleAfter map[muster.Profile]time.Duration
+}
+
+// Store is safe for concurrent use, by several processes too. A nil error means
+// durable: what a method wrote survives the loss of power. An error means that nothing
+// was written, except where the connection was lost during a commit. What does not
+// exist is an error that is fs.ErrNotExist, a full disk one that is muster.ErrFull; an
+// empty list is no error. Standing counts active hosts only. Whatever takes a
+// muster.LogEntry logs it in the same transaction.
 type Store interface {
 	Reader
 
@@ -48,12 +65,18 @@ type Store interface {
 	// new one waits whatever approved says where its node is that of another active
 	// host, or where it comes without a node from the machine of one that has one.
 	// Active hosts of the county on the same machine are replaced by one that
-	// becomes active there, until they report what they collected later.
-	Enroll(ctx context.Context, e muster.Enrolled, approved bool, madeAt, at time.Time) (muster.HostState, error)
+	// becomes active there, until they report what they collected later. HostStanding's
+	// Waits says why a host waits.
+	Enroll(ctx context.Context, e muster.Enrolled, approved bool, madeAt time.Time) (muster.HostState, error)
 	// Approve makes a pending host active and logs who did it. An active host
 	// stays active, and nothing is logged.
-	Approve(ctx context.Context, id muster.HostID, actor string, at time.Time) error
-	// RequestAudit notes that someone wants an audit of an active host, and logs e.
+	Approve(ctx context.Context, id muster.HostID, e muster.LogEntry) error
+	// Retire takes a pending or active host out of every list and count, until it
+	// enrolls with a newer statement, which waits for approval.
+	Retire(ctx context.Context, id muster.HostID, e muster.LogEntry) error
+	// ClearClone forgets what shows that a host was copied.
+	ClearClone(ctx context.Context, id muster.HostID, e muster.LogEntry) error
+	// RequestAudit notes that someone wants an audit of an active host.
 	RequestAudit(ctx context.Context, id muster.HostID, e muster.LogEntry) error
 	// Commit stores the reports in one transaction, in their order, and returns
 	// one result each. Every host must be enrolled. Storing again what is
@@ -62,64 +85,146 @@ type Store interface {
 	// Publish keeps a release and logs who did it. A version that is not above
 	// every other is an error that is fs.ErrExist.
 	Publish(ctx context.Context, r muster.Release) error
-	// Roll sets how far a release is offered, and logs e.
+	// Roll sets how far a release is offered.
 	Roll(ctx context.Context, version int64, ring muster.Ring, paused bool, e muster.LogEntry) error
-	// SetRing puts a county or a host into a ring, or with no ring out of it,
-	// and logs e.
+	// SetRing puts a county or a host into a ring, or with no ring out of it.
 	SetRing(ctx context.Context, m muster.RingMember, e muster.LogEntry) error
 	// KeepCustody keeps the steps of enrolled hosts' reports on removable media, each
 	// once; of each host the newest MaxCustody.
 	KeepCustody(ctx context.Context, steps []muster.CustodyEvent) error
+	// Expect makes the list the county's expected hosts; those that were expected
+	// before keep their Since. More than MaxExpected are an error.
+	Expect(ctx context.Context, county muster.County, list []muster.ExpectedHost, e muster.LogEntry) error
 	// Log appends to the audit log.
 	Log(ctx context.Context, e muster.LogEntry) error
 
 	// Enrolled returns the host's key and what it said of itself.
 	Enrolled(ctx context.Context, id muster.HostID) (muster.Enrolled, error)
+	// Moved is when the host was last registered in another county than now; zero where
+	// it never was.
+	Moved(ctx context.Context, id muster.HostID) (time.Time, error)
 	// Base finds an envelope by digest among the host's newest BaseWindow
 	// reports, and what it takes to open it: see Envelope.
 	Base(ctx context.Context, host muster.HostID, digest muster.Digest) ([]muster.StoredEnvelope, error)
 	// Envelope returns the stored report first, then its base, then the base
-	// of that, down to one that rests on no stored report. seq 0 is the newest.
+	// of that, down to one that rests on no stored report. seq 0 is the newest. One
+	// that was let go is an error that is fs.ErrNotExist.
 	Envelope(ctx context.Context, host muster.HostID, seq uint64) ([]muster.StoredEnvelope, error)
 	// Custody returns the steps of a host's reports, by file in the order in which
 	// these came first, and by time within one.
 	Custody(ctx context.Context, id muster.HostID) ([]muster.CustodyEvent, error)
 	// Bundle returns the bytes of a release.
 	Bundle(ctx context.Context, version int64) ([]byte, error)
-	// AuditLog returns the newest entries first, at most limit.
-	AuditLog(ctx context.Context, limit int) ([]muster.LogEntry, error)
+	// AuditLog returns the newest entries first, those with a lower id than before (0
+	// for all), at most limit.
+	AuditLog(ctx context.Context, before int64, limit int) ([]muster.LogEntry, error)
+
+	// PutTicket keeps a secret's digest and what it opens, until it is out of date.
+	PutTicket(ctx context.Context, t Ticket) error
+	// Ticket returns one that is not out of date. Take also removes it; of several
+	// that take at once one gets it.
+	Ticket(ctx context.Context, kind string, digest muster.Digest, take bool) (Ticket, error)
+
+	// Distribute makes a Delivery of each event that none was made of yet, to every
+	// hook that hooks names for it.
+	Distribute(ctx context.Context, hooks func(muster.Event) []string) error
+	// Due are deliveries whose NextAt has come, the oldest first, at most limit.
+	Due(ctx context.Context, limit int) ([]muster.Delivery, error)
+	// Delivered keeps what became of an attempt.
+	Delivered(ctx context.Context, d muster.Delivery) error
+	// Deliveries returns the newest first, of one hook or with "" of all.
+	Deliveries(ctx context.Context, hook string, limit int) ([]muster.Delivery, error)
+
+	// Rollup keeps how every county and control stands at the end of each UTC day
+	// that has ended before at and has no roll-up yet, keeps one as of at, from which
+	// views of the present are made sooner, and mends the days that late reports
+	// told more about. It never changes what a view answers, except that one with
+	// KnownNow of a county or the state is as of the end of the day before, and as
+	// new as the last Rollup. at must be so long ago that all of before is committed.
+	// Some event kinds, such as EventStale, are noted here.
+	Rollup(ctx context.Context, at time.Time) error
+	// Retain lets go of the evidence of the months that ended before cutoff, of
+	// tickets that are out of date, and of deliveries that ended before cutoff.
+	Retain(ctx context.Context, cutoff time.Time) (envelopes int, err error)
+	// Once runs do unless another process runs a job of that name now; ran says so.
+	Once(ctx context.Context, job string, do func(context.Context) error) (ran bool, err error)
+	// Watch tells what changed, whichever process changed it, until ctx ends: the
+	// counties that changes were in, or none where anything may have changed. One that
+	// does not listen misses some, and is told so by one without counties.
+	Watch(ctx context.Context) <-chan []muster.County
+	// Ping reports whether the database answers.
+	Ping(ctx context.Context) error
+	// About tells what the store is, for people: database, version, size.
+	About(ctx context.Context) (About, error)
+
+	// Dump gives every row of every table as they were at one instant; Load puts them
+	// into an empty store, of whichever database. next returns io.EOF after the last.
+	Dump(ctx context.Context, row func(Row) error) error
+	Load(ctx context.Context, next func() (Row, error)) error
 
 	Close() error
 }
 
-// Reader tells where hosts, counties and controls stand now. Lists are in any
-// order unless said. A replaced host is in Hosts, CountyHosts and Host, and in no
+// Row of a table: what its columns hold is nil, int64, string or []byte.
+type Row struct {
+	Table   string
+	Columns []string
+	Values  []any
+}
+
+// Ticket is a secret that was given to someone: a link, a session.
+type Ticket struct {
+	Kind   string
+	Digest muster.Digest // SHA-256 of the secret
+	Value  []byte
+	Until  time.Time
+}
+
+// About a store.
+type About struct {
+	Database string    `json:"database"` // "SQLite 3.53.0", "PostgreSQL 15.18"
+	Schema   int64     `json:"schema"`
+	Bytes    int64     `json:"bytes"` // on disk
+	Now      time.Time `json:"now"`   // by the database's clock
+}
+
+// Reader tells where hosts, counties and controls stand, at the instant of a view.
+// Lists are in any order unless said. A replaced host is in Hosts and Host, and in no
 // count and no other list.
 type Reader interface {
-	// Counties that have any host, pending ones included.
-	Counties(ctx context.Context) ([]muster.CountyStanding, error)
-	// Hosts that are active, by id, after the one named, at most limit.
-	Hosts(ctx context.Context, after muster.HostID, limit int) ([]muster.HostStanding, error)
-	CountyHosts(ctx context.Context, county muster.County) ([]muster.HostStanding, error)
-	// CountyFindings are the fails and unknowns of the county's active hosts.
-	CountyFindings(ctx context.Context, county muster.County) ([]muster.FindingStanding, error)
+	// Counties that have any host, pending ones and expected ones included.
+	Counties(ctx context.Context, v muster.View) ([]muster.CountyStanding, error)
+	// Controls counts controls in one county, or with "" in all.
+	Controls(ctx context.Context, v muster.View, county muster.County) ([]muster.ControlStanding, error)
+	// ControlCounties counts one control by county.
+	ControlCounties(ctx context.Context, v muster.View, control string) ([]muster.CountyControl, error)
+	// Days are the roll-ups of a county, or with "" of the state, of the days from
+	// the one to the other, the oldest first. A day without one is left out.
+	Days(ctx context.Context, county muster.County, from, to time.Time) ([]muster.DayStanding, error)
+
+	Hosts(ctx context.Context, v muster.View, q muster.HostQuery) (muster.HostPage, error)
 	// Host returns an active host.
-	Host(ctx context.Context, id muster.HostID) (muster.HostStanding, error)
-	HostFindings(ctx context.Context, id muster.HostID) ([]muster.FindingStanding, error)
+	Host(ctx context.Context, v muster.View, id muster.HostID) (muster.HostStanding, error)
+	HostFindings(ctx context.Context, v muster.View, id muster.HostID) ([]muster.FindingStanding, error)
+	// CountyFindings are the fails and unknowns of the county's active hosts.
+	CountyFindings(ctx context.Context, v muster.View, county muster.County) ([]muster.FindingStanding, error)
 	// HostTransitions are newest first, at most limit.
-	HostTransitions(ctx context.Context, id muster.HostID, limit int) ([]muster.Transition, error)
-	Controls(ctx context.Context) ([]muster.ControlStanding, error)
-	// ControlFindings are the fails and unknowns of the control.
-	ControlFindings(ctx context.Context, control string) ([]muster.FindingStanding, error)
-	// ControlHosts are the active hosts that ControlFindings speaks of.
-	ControlHosts(ctx context.Context, control string) ([]muster.HostStanding, error)
-	// Changes are the newest transitions of all active hosts, newest first,
-	// without those that are First.
-	Changes(ctx context.Context, limit int) ([]muster.Transition, error)
-	// Quiet are the stale hosts, the longest silent first.
-	Quiet(ctx context.Context, limit int) ([]muster.HostStanding, error)
-	// Pending are the hosts that wait for approval, the longest waiting first.
-	Pending(ctx context.Context) ([]muster.HostStanding, error)
+	HostTransitions(ctx context.Context, v muster.View, id muster.HostID, limit int) ([]muster.Transition, error)
+	// HostReports are newest first by number, below before (0 for all), at most limit.
+	HostReports(ctx context.Context, id muster.HostID, before uint64, limit int) ([]muster.ReportStanding, error)
+	// Changes are the newest transitions of all active hosts, or of a county's, newest
+	// first, without those that are First.
+	Changes(ctx context.Context, v muster.View, county muster.County, limit int) ([]muster.Transition, error)
+	// Quiet are the stale hosts, or a county's, the longest silent first.
+	Quiet(ctx context.Context, v muster.View, county muster.County, limit int) ([]muster.HostStanding, error)
+	// Pending are the hosts that wait for approval, or a county's, the longest waiting
+	// first.
+	Pending(ctx context.Context, county muster.County) ([]muster.HostStanding, error)
+	// Expected are a county's expected hosts, or with "" all, by county and name.
+	Expected(ctx context.Context, v muster.View, county muster.County) ([]muster.ExpectedHost, error)
+	// Events are newest first, of a county or with "" all, those with a lower id than
+	// before (0 for all), at most limit.
+	Events(ctx context.Context, county muster.County, before int64, limit int) ([]muster.Event, error)
 
 	// Releases are all that were published, the highest version first, without
 	// their bundles.
@@ -127,9 +232,8 @@ type Reader interface {
 	RingMembers(ctx context.Context) ([]muster.RingMember, error)
 	// PolicyUse counts active hosts by policy and ring.
 	PolicyUse(ctx context.Context) ([]muster.PolicyUse, error)
-	// PolicyHosts are active hosts that judge by the policy, by county and id.
-	PolicyHosts(ctx context.Context, policy string, limit int) ([]muster.HostStanding, error)
 	// PolicyEffect is what the policy changed on the active hosts that judge by
-	// it. The most frequent changes are first.
+	// it, or where they are thousands on some of them, of every county. The most
+	// frequent changes are first.
 	PolicyEffect(ctx context.Context, policy string) (muster.PolicyEffect, error)
 }

@@ -12,8 +12,13 @@ import (
 	"github.com/passmuster/muster"
 )
 
-// hostsPerCounty is how many hosts a control page names in each county.
-const hostsPerCounty = 20
+// How many hosts a control page names, in how many counties. It reads some more of
+// each, of which stale ones are left out.
+const (
+	hostsPerCounty = 20
+	hostsRead      = 100
+	countiesNamed  = 12
+)
 
 // A place is a county where a control is not met.
 type place struct {
@@ -38,6 +43,10 @@ type controlPage struct {
 	Places       []place
 	Silent       int // stale hosts, left out
 }
+
+// Named is how many places name their hosts; Unnamed says that there are more.
+func (controlPage) Named() int      { return countiesNamed }
+func (p controlPage) Unnamed() bool { return len(p.Places) > countiesNamed }
 
 // A check is what hosts of one platform are asked.
 type check struct {
@@ -77,11 +86,11 @@ func (p controlPage) Bar() []segment {
 
 func (s *server) control(ctx context.Context, r *http.Request) (*view, error) {
 	id := r.PathValue("control")
-	controls, err := s.Reader.Controls(ctx)
+	controls, err := s.Reader.Controls(ctx, s.view, "")
 	if err != nil {
 		return nil, err
 	}
-	counties, err := s.Reader.Counties(ctx)
+	counties, err := s.Reader.Counties(ctx, s.view)
 	if err != nil {
 		return nil, err
 	}
@@ -97,64 +106,57 @@ func (s *server) control(ctx context.Context, r *http.Request) (*view, error) {
 	if i >= 0 {
 		p.Standing = controls[i]
 	}
-	findings, err := s.Reader.ControlFindings(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	hosts, err := s.Reader.ControlHosts(ctx, id)
-	if err != nil {
+	if p.Places, err = s.places(ctx, id); err != nil {
 		return nil, err
 	}
 	v := &view{Title: shown(c.Title, 120), Trail: s.trail(""), Here: shown(id, 64), Page: p}
 	for _, c := range counties {
 		v.Demo.county(c)
+		p.Silent += c.Stale
 	}
-	p.Places, p.Silent = s.places(findings, hosts)
 	return v, nil
 }
 
-// places groups the hosts by county, the county with most fails first. It
-// leaves out the stale ones and counts them as silent.
-func (s *server) places(findings []muster.FindingStanding, hosts []muster.HostStanding) (list []place, silent int) {
-	byID := make(map[muster.HostID]muster.HostStanding, len(hosts))
-	for _, h := range hosts {
-		byID[h.ID] = h
+// places are the counties where the control is not met, the one with most fails first.
+// The first of them name hosts; stale ones are left out.
+func (s *server) places(ctx context.Context, control string) ([]place, error) {
+	counties, err := s.Reader.ControlCounties(ctx, s.view, control)
+	if err != nil {
+		return nil, err
 	}
-	at := map[muster.County]int{}
-	for _, f := range findings {
-		h, ok := byID[f.Host]
-		if !ok {
-			continue // it came between the two readings
+	var list []place
+	for _, c := range counties {
+		if n := c.Fail + c.Unknown + c.Waived; n > 0 {
+			list = append(list, place{County: c.County, Fail: c.Fail, Unsure: c.Unknown, More: n})
 		}
-		if h.Stale {
-			silent++
-			continue
-		}
-		i, ok := at[h.County]
-		if !ok {
-			i = len(list)
-			at[h.County] = i
-			list = append(list, place{County: h.County})
-		}
-		m := markOf(f.Status, f.Waiver)
-		switch m.Mark {
-		case "fail":
-			list[i].Fail++
-		case "unknown":
-			list[i].Unsure++
-		}
-		list[i].Hosts = append(list[i].Hosts, placedHost{h, m, moment{f.Since, s.Now()}})
-	}
-	for i := range list {
-		hosts := list[i].Hosts
-		slices.SortFunc(hosts, func(a, b placedHost) int {
-			return cmp.Or(cmp.Compare(a.Mark.Mark, b.Mark.Mark), cmp.Compare(a.Hostname, b.Hostname), cmp.Compare(a.ID, b.ID))
-		})
-		list[i].More = max(0, len(hosts)-hostsPerCounty)
-		list[i].Hosts = hosts[:len(hosts)-list[i].More]
 	}
 	slices.SortFunc(list, func(a, b place) int {
 		return cmp.Or(cmp.Compare(b.Fail, a.Fail), cmp.Compare(b.Unsure, a.Unsure), cmp.Compare(countyName(a.County), countyName(b.County)))
 	})
-	return list, silent
+	for i := range list[:min(len(list), countiesNamed)] {
+		p := &list[i]
+		if p.Hosts, err = s.placed(ctx, p.County, control); err != nil {
+			return nil, err
+		}
+		p.Hosts = p.Hosts[:min(len(p.Hosts), hostsPerCounty)]
+		p.More = max(0, p.More-len(p.Hosts))
+	}
+	return list, nil
+}
+
+// placed are hosts of the county on which the control is not met, those that fail first.
+func (s *server) placed(ctx context.Context, county muster.County, control string) (list []placedHost, err error) {
+	page, err := s.Reader.Hosts(ctx, s.view, muster.HostQuery{County: county, Control: control, Limit: hostsRead})
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range page.Hosts {
+		if !h.Stale && h.ReplacedBy == "" {
+			list = append(list, placedHost{h, markOf(h.Finding.Status, h.Finding.Waiver), moment{h.Finding.Since, s.Now()}})
+		}
+	}
+	slices.SortFunc(list, func(a, b placedHost) int {
+		return cmp.Or(cmp.Compare(a.Mark.Mark, b.Mark.Mark), cmp.Compare(a.Hostname, b.Hostname), cmp.Compare(a.ID, b.ID))
+	})
+	return list, nil
 }

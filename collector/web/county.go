@@ -41,10 +41,11 @@ type countyPage struct {
 	County muster.County
 	State  string
 	tally
-	First []fix // what matters most and fails
-	Next  []fix // what else fails
-	Blind []fix // what could not be checked
-	Rows  []hostRow
+	First  []fix // what matters most and fails
+	Next   []fix // what else fails
+	Blind  []fix // what could not be checked
+	Rows   []hostRow
+	Absent []muster.ExpectedHost // expected, and never enrolled or gone
 }
 
 // Advice is the sentence after the count of hosts.
@@ -67,15 +68,19 @@ func (s *server) county(ctx context.Context, r *http.Request) (*view, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	}
-	hosts, err := s.Reader.CountyHosts(ctx, county)
+	page, err := s.Reader.Hosts(ctx, s.view, muster.HostQuery{County: county})
 	if err != nil {
 		return nil, err
 	}
-	findings, err := s.Reader.CountyFindings(ctx, county)
+	findings, err := s.Reader.CountyFindings(ctx, s.view, county)
 	if err != nil {
 		return nil, err
 	}
-	counties, err := s.Reader.Counties(ctx)
+	counties, err := s.Reader.Counties(ctx, s.view)
+	if err != nil {
+		return nil, err
+	}
+	expected, err := s.Reader.Expected(ctx, s.view, county)
 	if err != nil {
 		return nil, err
 	}
@@ -83,18 +88,23 @@ func (s *server) county(ctx context.Context, r *http.Request) (*view, error) {
 	p := &countyPage{County: county, State: stateName(county)}
 	for _, c := range counties {
 		if c.County == county {
-			p.Pending = c.Pending
+			p.Pending, p.Missing = c.Pending, c.Missing
 		}
 	}
-	if len(hosts) == 0 && p.Pending == 0 && name == string(county) {
+	if len(page.Hosts) == 0 && p.Pending+p.Missing == 0 && name == string(county) {
 		return nil, fmt.Errorf("county %s: %w", county, fs.ErrNotExist)
+	}
+	for _, e := range expected {
+		if e.Host == "" {
+			p.Absent = append(p.Absent, e)
+		}
 	}
 	byHost := map[muster.HostID][]muster.FindingStanding{}
 	for _, f := range findings {
 		byHost[f.Host] = append(byHost[f.Host], f)
 	}
 	v := &view{Title: name, Trail: s.trail(""), Here: name, Page: p}
-	for _, h := range hosts {
+	for _, h := range page.Hosts {
 		v.Demo.add(h.Demo)
 		p.Rows = append(p.Rows, s.hostRow(h, byHost[h.ID]))
 	}
@@ -185,9 +195,9 @@ func (s *server) fixes(rows []hostRow, findings map[muster.HostID][]muster.Findi
 // trail leads from the overview to a page inside the county, or to the county
 // itself where it is "".
 func (s *server) trail(county muster.County) []link {
-	trail := []link{{"/", s.Name}}
+	trail := []link{{"/" + suffix(s.view), s.Name}}
 	if county != "" {
-		trail = append(trail, link{"/counties/" + string(county), countyName(county)})
+		trail = append(trail, link{"/counties/" + string(county) + suffix(s.view), countyName(county)})
 	}
 	return trail
 }

@@ -66,19 +66,23 @@ func (s *server) host(ctx context.Context, r *http.Request) (*view, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	}
-	h, err := s.Reader.Host(ctx, id)
+	h, err := s.Reader.Host(ctx, s.view, id)
 	if err != nil {
 		return nil, err
 	}
-	findings, err := s.Reader.HostFindings(ctx, id)
+	findings, err := s.Reader.HostFindings(ctx, s.view, id)
 	if err != nil {
 		return nil, err
 	}
-	evidence, unread := s.Reader.HostEvidence(ctx, id)
+	var evidence map[string]muster.Evidence
+	var unread error
+	if h.Seq > 0 {
+		evidence, unread = s.Reader.HostEvidence(ctx, id, h.Seq)
+	}
 	if unread != nil { // the verdicts are worth showing without it
 		s.Logger.ErrorContext(ctx, "evidence not read", "host", id, "error", unread)
 	}
-	transitions, err := s.Reader.HostTransitions(ctx, id, transitionsShown)
+	transitions, err := s.Reader.HostTransitions(ctx, s.view, id, transitionsShown)
 	if err != nil {
 		return nil, err
 	}

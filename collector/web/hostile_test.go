@@ -59,9 +59,9 @@ func hostilePages(tb testing.TB, text string) map[string]document {
 			b.Transitions = append(b.Transitions, muster.Transition{Host: h.ID, Control: control, From: muster.StatusPass, To: muster.StatusFail, ReceivedAt: now})
 		}
 	})
-	waiting := b.Hosts[0]
+	waiting := b.Fleet[0]
 	waiting.ID, waiting.State = muster.NewHostID([]byte("waiting")), muster.HostPending
-	b.Hosts = append(b.Hosts, waiting)
+	b.Fleet = append(b.Fleet, waiting)
 	h := mustNew(tb, b, b.Catalogue)
 	pages := map[string]document{}
 	for name, path := range map[string]string{"overview": "/", "county": "/counties/56021", "host": "/hosts/" + string(id), "control": "/controls/MVS-ENC-01"} {

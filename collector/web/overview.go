@@ -22,7 +22,7 @@ const (
 )
 
 // tally counts hosts by standing; Hosts is their sum.
-type tally struct{ Hosts, Meeting, Failing, Unknown, Stale, Pending int }
+type tally struct{ Hosts, Meeting, Failing, Unknown, Stale, Pending, Missing int }
 
 // Meets is the verb for it: "1 of 9 computers meets", "7 of 9 computers meet".
 func (t tally) Meets() string {
@@ -109,21 +109,23 @@ type silence struct {
 }
 
 func (s *server) overview(ctx context.Context, _ *http.Request) (*view, error) {
-	counties, err := s.Reader.Counties(ctx)
+	counties, err := s.Reader.Counties(ctx, s.view)
 	if err != nil {
 		return nil, err
 	}
-	controls, err := s.Reader.Controls(ctx)
+	controls, err := s.Reader.Controls(ctx, s.view, "")
 	if err != nil {
 		return nil, err
 	}
-	quiet, err := s.Reader.Quiet(ctx, quietShown)
+	quiet, err := s.Reader.Quiet(ctx, s.view, "", quietShown)
 	if err != nil {
 		return nil, err
 	}
-	pending, err := s.Reader.Pending(ctx)
-	if err != nil {
-		return nil, err
+	var pending []muster.HostStanding
+	if s.view.Now() { // who waited once is of no use to anyone
+		if pending, err = s.Reader.Pending(ctx, ""); err != nil {
+			return nil, err
+		}
 	}
 	p := &overviewPage{}
 	if p.Worse, p.Better, err = s.changes(ctx); err != nil {
@@ -131,13 +133,14 @@ func (s *server) overview(ctx context.Context, _ *http.Request) (*view, error) {
 	}
 	v := &view{Title: "Overview", Page: p}
 	for _, c := range counties {
-		row := countyRow{c.County, c.Invented > 0, tally{c.Hosts, c.Meeting, c.Failing, c.Unknown, c.Stale, c.Pending}}
+		row := countyRow{c.County, c.Invented > 0, tally{c.Hosts, c.Meeting, c.Failing, c.Unknown, c.Stale, c.Pending, c.Missing}}
 		p.Hosts += c.Hosts
 		p.Meeting += c.Meeting
 		p.Failing += c.Failing
 		p.Unknown += c.Unknown
 		p.Stale += c.Stale
 		p.Pending += c.Pending
+		p.Missing += c.Missing
 		v.Demo.county(c)
 		p.Weakest = append(p.Weakest, row)
 	}
@@ -173,7 +176,7 @@ func (s *server) overview(ctx context.Context, _ *http.Request) (*view, error) {
 
 // changes reads the newest transitions and joins those that tell one story.
 func (s *server) changes(ctx context.Context) (worse, better []change, err error) {
-	transitions, err := s.Reader.Changes(ctx, changesRead)
+	transitions, err := s.Reader.Changes(ctx, s.view, "", changesRead)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -191,7 +194,7 @@ func (s *server) changes(ctx context.Context) (worse, better []change, err error
 		}
 		h, ok := hosts[t.Host]
 		if !ok {
-			if h, err = s.Reader.Host(ctx, t.Host); errors.Is(err, fs.ErrNotExist) {
+			if h, err = s.Reader.Host(ctx, s.view, t.Host); errors.Is(err, fs.ErrNotExist) {
 				continue // removed since
 			} else if err != nil {
 				return nil, nil, err

@@ -104,7 +104,7 @@ func (s *server) policies(ctx context.Context, _ *http.Request) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	counties, err := s.Reader.Counties(ctx)
+	counties, err := s.Reader.Counties(ctx, muster.View{})
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (s *server) policies(ctx context.Context, _ *http.Request) (*view, error) {
 		name := countyName(m.County)
 		if m.Host != "" {
 			name = string(m.Host)
-			if h, err := s.Reader.Host(ctx, m.Host); err == nil {
+			if h, err := s.Reader.Host(ctx, muster.View{}, m.Host); err == nil {
 				name = shown(h.Hostname, 64)
 			}
 		}
@@ -201,7 +201,8 @@ func (s *server) release(ctx context.Context, r muster.Release, rings []ringRow,
 	slices.SortStableFunc(row.Changes, func(a, b policyChange) int {
 		return slices.Index(order, a.Kind()) - slices.Index(order, b.Kind())
 	})
-	row.Hosts, err = s.Reader.PolicyHosts(ctx, r.Policy, hostsPerPolicy)
+	page, err := s.Reader.Hosts(ctx, muster.View{}, muster.HostQuery{Policy: r.Policy, Limit: hostsPerPolicy})
+	row.Hosts = page.Hosts
 	row.More = row.Running - len(row.Hosts)
 	return row, err
 }

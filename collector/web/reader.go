@@ -10,48 +10,45 @@ import (
 // changes nothing. Pending hosts appear in Pending alone, and in the counts
 // that CountyStanding keeps of them. A list that is empty is no error.
 type Reader interface {
-	// Counties that have any host, pending ones included, in any order.
-	Counties(ctx context.Context) ([]muster.CountyStanding, error)
-	// CountyHosts are the county's active hosts, in any order.
-	CountyHosts(ctx context.Context, county muster.County) ([]muster.HostStanding, error)
-	// CountyFindings are the fails and unknowns, waived ones included, of the
-	// county's active hosts, in any order.
-	CountyFindings(ctx context.Context, county muster.County) ([]muster.FindingStanding, error)
+	// Counties that have any host, pending and expected ones included, in any order.
+	Counties(ctx context.Context, v muster.View) ([]muster.CountyStanding, error)
+	// Controls counts every control that any active host was asked, in one county or
+	// with "" in all, in any order.
+	Controls(ctx context.Context, v muster.View, county muster.County) ([]muster.ControlStanding, error)
+	// ControlCounties counts one control by county, in any order.
+	ControlCounties(ctx context.Context, v muster.View, control string) ([]muster.CountyControl, error)
 
+	// Hosts is a page of active hosts.
+	Hosts(ctx context.Context, v muster.View, q muster.HostQuery) (muster.HostPage, error)
 	// Host returns an active host; any other is an error that is
 	// fs.ErrNotExist.
-	Host(ctx context.Context, id muster.HostID) (muster.HostStanding, error)
-	// HostFindings are all current findings of the host, in any order.
-	HostFindings(ctx context.Context, id muster.HostID) ([]muster.FindingStanding, error)
+	Host(ctx context.Context, v muster.View, id muster.HostID) (muster.HostStanding, error)
+	// HostFindings are all findings of the host, in any order.
+	HostFindings(ctx context.Context, v muster.View, id muster.HostID) ([]muster.FindingStanding, error)
 	// HostTransitions are the host's changes, newest first, at most limit.
-	HostTransitions(ctx context.Context, id muster.HostID, limit int) ([]muster.Transition, error)
-	// HostEvidence opens the host's newest report: what each control showed,
-	// by control id. A host without a report has none.
-	HostEvidence(ctx context.Context, id muster.HostID) (map[string]muster.Evidence, error)
+	HostTransitions(ctx context.Context, v muster.View, id muster.HostID, limit int) ([]muster.Transition, error)
+	// HostEvidence opens a report of the host: what each control showed, by control
+	// id. One that was let go has none.
+	HostEvidence(ctx context.Context, id muster.HostID, seq uint64) (map[string]muster.Evidence, error)
+	// CountyFindings are the fails and unknowns, waived ones included, of the
+	// county's active hosts, in any order.
+	CountyFindings(ctx context.Context, v muster.View, county muster.County) ([]muster.FindingStanding, error)
 
-	// Controls counts every control that any active host was asked, in any order.
-	Controls(ctx context.Context) ([]muster.ControlStanding, error)
-	// ControlFindings are the fails and unknowns, waived ones included, of the
-	// control on active hosts, in any order.
-	ControlFindings(ctx context.Context, control string) ([]muster.FindingStanding, error)
-	// ControlHosts are the active hosts that ControlFindings speaks of, in any order.
-	ControlHosts(ctx context.Context, control string) ([]muster.HostStanding, error)
-
-	// Changes are the newest transitions of active hosts in the whole state,
-	// newest first, at most limit, without those that are First.
-	Changes(ctx context.Context, limit int) ([]muster.Transition, error)
+	// Changes are the newest transitions of active hosts, newest first, at most limit,
+	// without those that are First.
+	Changes(ctx context.Context, v muster.View, county muster.County, limit int) ([]muster.Transition, error)
 	// Quiet are the stale hosts, the longest silent first, at most limit.
-	Quiet(ctx context.Context, limit int) ([]muster.HostStanding, error)
+	Quiet(ctx context.Context, v muster.View, county muster.County, limit int) ([]muster.HostStanding, error)
 	// Pending are the hosts that wait for approval, the longest waiting first.
-	Pending(ctx context.Context) ([]muster.HostStanding, error)
+	Pending(ctx context.Context, county muster.County) ([]muster.HostStanding, error)
+	// Expected are the county's expected hosts, by name.
+	Expected(ctx context.Context, v muster.View, county muster.County) ([]muster.ExpectedHost, error)
 
 	// Releases are all that were published, the highest version first.
 	Releases(ctx context.Context) ([]muster.Release, error)
 	RingMembers(ctx context.Context) ([]muster.RingMember, error)
 	// PolicyUse counts active hosts by policy and ring.
 	PolicyUse(ctx context.Context) ([]muster.PolicyUse, error)
-	// PolicyHosts are active hosts that judge by the policy, at most limit.
-	PolicyHosts(ctx context.Context, policy string, limit int) ([]muster.HostStanding, error)
 	// PolicyEffect is what the policy changed on the hosts that judge by it.
 	PolicyEffect(ctx context.Context, policy string) (muster.PolicyEffect, error)
 }

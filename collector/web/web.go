@@ -1,7 +1,8 @@
 // Package web serves the state's dashboard: pages made on the server, for a
 // browser without scripts and without internet. It reads through a Reader and
 // changes nothing. Addresses of pages are promises: /, /counties/{fips},
-// /hosts/{id}, /controls/{id}, /policies. The forms on them are answered by whoever
+// /hosts/{id}, /controls/{id}, /policies; each but the last can be asked as of a past
+// instant, with the parameters of muster.ParseView. The forms on them are answered by whoever
 // serves the pages: POST /policies/{version}/promote, …/pause, /policies/rings,
 // /hosts/{id}/approve, …/audit.
 package web
@@ -45,8 +46,10 @@ type Options struct {
 
 type server struct {
 	Options
+	view     muster.View // the instant that a page is about, and Now with it
 	controls map[string]muster.Control
-	pages    map[string]*template.Template
+	pages    map[string]*template.Template // never run, so that they can be cloned
+	present  map[string]*template.Template
 	assets   string // a digest of the static files, so that browsers may keep them
 }
 
@@ -65,11 +68,11 @@ func New(o Options) (http.Handler, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &server{Options: o, controls: make(map[string]muster.Control, len(o.Catalogue)), pages: map[string]*template.Template{}}
+	s := &server{Options: o, controls: make(map[string]muster.Control, len(o.Catalogue)), pages: map[string]*template.Template{}, present: map[string]*template.Template{}}
 	for _, c := range o.Catalogue {
 		s.controls[c.ID] = c
 	}
-	layout, err := template.New("layout.html").Funcs(words).ParseFS(files, "templates/layout.html", "templates/parts.html")
+	layout, err := template.New("layout.html").Funcs(words).Funcs(links(muster.View{})).ParseFS(files, "templates/layout.html", "templates/parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("web: parse layout: %w", err)
 	}
@@ -77,6 +80,9 @@ func New(o Options) (http.Handler, error) {
 		t, err := layout.Clone()
 		if err == nil {
 			t, err = t.ParseFS(files, "templates/"+name+".html")
+		}
+		if err == nil {
+			s.present[name], err = t.Clone()
 		}
 		if err != nil {
 			return nil, fmt.Errorf("web: parse page %s: %w", name, err)
@@ -94,11 +100,11 @@ func New(o Options) (http.Handler, error) {
 		mux.Handle("GET /"+name, keep(http.FileServerFS(files)))
 	}
 	s.assets = fmt.Sprintf("%x", sum.Sum(nil)[:6])
-	mux.Handle("GET /{$}", s.page("overview", s.overview))
-	mux.Handle("GET /counties/{county}", s.page("county", s.county))
-	mux.Handle("GET /hosts/{host}", s.page("host", s.host))
-	mux.Handle("GET /controls/{control}", s.page("control", s.control))
-	mux.Handle("GET /policies", s.page("policies", s.policies))
+	mux.Handle("GET /{$}", s.page("overview", (*server).overview))
+	mux.Handle("GET /counties/{county}", s.page("county", (*server).county))
+	mux.Handle("GET /hosts/{host}", s.page("host", (*server).host))
+	mux.Handle("GET /controls/{control}", s.page("control", (*server).control))
+	mux.Handle("GET /policies", s.page("policies", (*server).policies))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
@@ -119,14 +125,25 @@ type view struct {
 	Here   string // this page in the trail; "" on the overview
 	Demo   invented
 	Now    moment
+	Past   string // which past instant the page is about, a sentence; "" for now
 	Page   any
 }
 
 type link struct{ Href, Text string }
 
-func (s *server) page(name string, build func(context.Context, *http.Request) (*view, error)) http.Handler {
+func (s *server) page(name string, build func(*server, context.Context, *http.Request) (*view, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v, err := build(r.Context(), r)
+		q := r.URL.Query()
+		if name == "policies" { // what is offered has no past
+			q = nil
+		}
+		at, err := muster.ParseView(q.Get("as_of"), q.Get("known"), s.Now())
+		if err != nil {
+			s.problem(w, r, http.StatusBadRequest)
+			return
+		}
+		s := s.asOf(at)
+		v, err := build(s, r.Context(), r)
 		switch {
 		case err == nil:
 			s.render(w, r, http.StatusOK, name, v)
@@ -140,6 +157,16 @@ func (s *server) page(name string, build func(context.Context, *http.Request) (*
 	})
 }
 
+// asOf is the server at the instant of a view: ages are told as of then.
+func (s *server) asOf(v muster.View) *server {
+	if v.Now() {
+		return s
+	}
+	then := *s
+	then.view, then.Now = v, func() time.Time { return v.At }
+	return &then
+}
+
 // problem says what went wrong and what to do about it.
 type problem struct {
 	Code             int
@@ -151,6 +178,8 @@ func (s *server) problem(w http.ResponseWriter, r *http.Request, code int) {
 	switch code {
 	case http.StatusNotFound:
 		p = problem{code, "There is nothing here", "No computer, county or control has this address. A computer that waits for approval has no page yet.", "Check the address, or start from the overview."}
+	case http.StatusBadRequest:
+		p = problem{code, "This is no instant of the past", "A page can be asked as of a day, such as as_of=2026-11-03, or an instant, such as as_of=2026-11-03T12:00:00Z. With known=now it tells what is known now about it.", "Check the address, or start from the overview."}
 	case http.StatusMethodNotAllowed:
 		p = problem{code, "This address only shows pages", "It takes no changes.", "Start from the overview."}
 	}
@@ -161,7 +190,17 @@ func (s *server) render(w http.ResponseWriter, r *http.Request, code int, name s
 	v.Site, v.Assets = s.Name, s.assets
 	v.Now = moment{s.Now(), s.Now()}
 	var b bytes.Buffer
-	if err := s.pages[name].Execute(&b, v); err != nil {
+	t, err := s.present[name], error(nil)
+	if !s.view.Now() {
+		v.Past = pastWord(s.view)
+		if t, err = s.pages[name].Clone(); err == nil {
+			t.Funcs(links(s.view))
+		}
+	}
+	if err == nil {
+		err = t.Execute(&b, v)
+	}
+	if err != nil {
 		s.Logger.ErrorContext(r.Context(), "page not rendered", "path", r.URL.Path, "error", err)
 		http.Error(w, "This page could not be made. The collector's log says why.", http.StatusInternalServerError)
 		return

@@ -107,7 +107,7 @@ func one(change func(*muster.HostStanding, *storybook.Book)) (*storybook.Book, m
 	if change != nil {
 		change(&h, b)
 	}
-	b.Hosts = []muster.HostStanding{h}
+	b.Fleet = []muster.HostStanding{h}
 	return b, id
 }
 
@@ -257,7 +257,7 @@ func TestWeakestCountyAndWorstHostComeFirst(t *testing.T) {
 	add := func(county muster.County, name string, status muster.Status, stale bool) {
 		h := muster.HostStanding{Host: muster.Host{ID: muster.NewHostID([]byte(name)), Hostname: name, County: county, Profile: muster.EMS, Platform: muster.Linux},
 			State: muster.HostActive, Seq: 1, Stale: stale, LastSeen: now, CollectedAt: now, Summary: muster.Summary{MeetsBaseline: status == muster.StatusPass}}
-		b.Hosts = append(b.Hosts, h)
+		b.Fleet = append(b.Fleet, h)
 		b.Findings = append(b.Findings, muster.FindingStanding{Host: h.ID, Control: "MVS-ENC-01", Status: status, Since: now})
 	}
 	add("56001", "good", muster.StatusPass, false)
@@ -273,9 +273,9 @@ func TestWeakestCountyAndWorstHostComeFirst(t *testing.T) {
 
 func TestReplacedHostIsShownAndNotCounted(t *testing.T) {
 	b, id := one(nil)
-	old := b.Hosts[0]
+	old := b.Fleet[0]
 	old.ID, old.Hostname, old.Stale, old.ReplacedBy = muster.NewHostID([]byte("old")), "CLERK-00", true, id
-	b.Hosts = append(b.Hosts, old)
+	b.Fleet = append(b.Fleet, old)
 	open(t, mustNew(t, b, b.Catalogue), "/counties/56021").has(t, "1 of 1 computer meets the baseline.", "CLERK-00 now "+string(id)+" Replaced not counted Workstation")
 }
 
@@ -293,9 +293,9 @@ func inOrder(tb testing.TB, text string, parts ...string) {
 
 func TestChangesAreToldWorseFirstAndJoined(t *testing.T) {
 	b, id := one(nil)
-	other := b.Hosts[0]
+	other := b.Fleet[0]
 	other.ID, other.Hostname, other.Demo = muster.NewHostID([]byte("other")), "CLERK-02", true
-	b.Hosts = append(b.Hosts, other)
+	b.Fleet = append(b.Fleet, other)
 	change := func(host muster.HostID, control string, from, to muster.Status, ago time.Duration) {
 		b.Transitions = append(b.Transitions, muster.Transition{Host: host, Control: control, From: from, To: to, Seq: 2, ReceivedAt: now.Add(-ago)})
 	}
@@ -304,7 +304,7 @@ func TestChangesAreToldWorseFirstAndJoined(t *testing.T) {
 	change(other.ID, "MVS-ENC-01", muster.StatusPass, muster.StatusFail, 2*time.Hour)
 	change(id, "MVS-LOG-02", muster.StatusPass, muster.StatusNotApplicable, 3*time.Hour)
 	change(muster.NewHostID([]byte("gone")), "MVS-LOG-02", muster.StatusPass, muster.StatusFail, 4*time.Hour)
-	b.Hosts = append(b.Hosts, muster.HostStanding{Host: muster.Host{ID: muster.NewHostID([]byte("real")), County: "56001"}, State: muster.HostActive})
+	b.Fleet = append(b.Fleet, muster.HostStanding{Host: muster.Host{ID: muster.NewHostID([]byte("real")), County: "56001"}, State: muster.HostActive})
 	h := mustNew(t, b, b.Catalogue)
 	d := open(t, h, "/")
 	inOrder(t, d.Text, "Got worse", "The disk is encrypted: now fails on CLERK-01, CLERK-02", "demo Laramie County, 1 hour ago",
@@ -367,8 +367,10 @@ type failing struct {
 	err error
 }
 
-func (f failing) Counties(context.Context) ([]muster.CountyStanding, error) { return nil, f.err }
-func (f failing) HostEvidence(context.Context, muster.HostID) (map[string]muster.Evidence, error) {
+func (f failing) Counties(context.Context, muster.View) ([]muster.CountyStanding, error) {
+	return nil, f.err
+}
+func (f failing) HostEvidence(context.Context, muster.HostID, uint64) (map[string]muster.Evidence, error) {
 	return nil, f.err
 }
 

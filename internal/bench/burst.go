@@ -17,7 +17,9 @@ import (
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/agent"
 	"github.com/passmuster/muster/agent/uplink"
+	"github.com/passmuster/muster/collector/store"
 	"github.com/passmuster/muster/collector/store/sqlite"
+	"github.com/passmuster/muster/internal/figure"
 	"github.com/passmuster/muster/internal/program"
 	"github.com/passmuster/muster/internal/wire"
 )
@@ -276,7 +278,7 @@ func (a *returning) prepare(audited *agent.Result, site *muster.Site, queued int
 
 // storedIn counts the reports that are in the collector's store, byte for byte.
 func storedIn(ctx context.Context, data string, fleet []*returning) (n int, err error) {
-	s, err := sqlite.Open(ctx, filepath.Join(data, "muster.db"), nil)
+	s, err := sqlite.Open(ctx, filepath.Join(data, "muster.db"), store.Options{})
 	if err != nil {
 		return 0, err
 	}
@@ -297,10 +299,10 @@ func storedIn(ctx context.Context, data string, fleet []*returning) (n int, err 
 
 func (r burstResult) print(w io.Writer) {
 	share := func(n, of int) float64 { return 100 * float64(n) / float64(of) }
-	figure(w, fmt.Sprintf("burst of %d agents, %d reports: receipted, %%", r.agents, r.reports), share(r.receipted, r.reports), atLeast(100))
-	figure(w, "burst: stored, %", share(r.stored, r.reports), atLeast(100))
-	figure(w, "burst: until the last receipt, s", r.wall.Seconds(), atMost(60))
-	figure(w, "burst: collector, peak memory, MiB", r.peakMiB, atMost(300))
-	figure(w, "burst: collector, CPU, s", r.cpu.Seconds(), target{})
-	figure(w, "burst: sessions that met no refusal, %", share(r.atOnce, r.agents), target{})
+	figure.Print(w, fmt.Sprintf("burst of %d agents, %d reports: receipted, %%", r.agents, r.reports), share(r.receipted, r.reports), figure.AtLeast(100))
+	figure.Print(w, "burst: stored, %", share(r.stored, r.reports), figure.AtLeast(100))
+	figure.Print(w, "burst: until the last receipt, s", r.wall.Seconds(), figure.AtMost(60))
+	figure.Print(w, "burst: collector, peak memory, MiB", r.peakMiB, figure.AtMost(300))
+	figure.Print(w, "burst: collector, CPU, s", r.cpu.Seconds(), figure.Target{})
+	figure.Print(w, "burst: sessions that met no refusal, %", share(r.atOnce, r.agents), figure.Target{})
 }

@@ -18,8 +18,10 @@ import (
 	"github.com/passmuster/muster/agent"
 	"github.com/passmuster/muster/agent/uplink"
 	"github.com/passmuster/muster/collector/ingest"
+	"github.com/passmuster/muster/collector/store"
 	"github.com/passmuster/muster/collector/store/sqlite"
 	"github.com/passmuster/muster/internal/durable"
+	"github.com/passmuster/muster/internal/figure"
 	"github.com/passmuster/muster/internal/wire"
 )
 
@@ -43,16 +45,16 @@ func measureDay(ctx context.Context, dir string) (t DayTraffic, err error) {
 	if err != nil {
 		return t, err
 	}
-	store, err := sqlite.Open(ctx, filepath.Join(dir, "muster.db"), host.clock)
+	db, err := sqlite.Open(ctx, filepath.Join(dir, "muster.db"), store.Options{Now: host.clock})
 	if err != nil {
 		return t, err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	receipts, err := wire.NewKey()
 	if err != nil {
 		return t, err
 	}
-	in, err := ingest.New(ingest.Options{Store: store, Key: receipts, State: host.county.State(), Now: host.clock,
+	in, err := ingest.New(ingest.Options{Store: db, Key: receipts, State: host.county.State(), Now: host.clock,
 		Identify: func(*http.Request) (muster.Peer, error) {
 			return muster.Peer{Node: "n1", Counties: []muster.County{host.county}}, nil
 		}})
@@ -110,7 +112,7 @@ func day(ctx context.Context, w io.Writer, _ options, dir string) error {
 	}
 	fmt.Fprintf(w, "a day of one host: %d check-ins %d bytes, %d reports %d bytes, other %d bytes\n",
 		t.CheckinRequests, t.Checkins, t.ReportsReceived, t.Reports, t.Rest)
-	figure(w, "bytes on the wire, a host and day, kB", float64(t.Total)/1000, atMost(100))
+	figure.Print(w, "bytes on the wire, a host and day, kB", float64(t.Total)/1000, figure.AtMost(100))
 	return nil
 }
 

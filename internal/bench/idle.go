@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/passmuster/muster/internal/figure"
 	"github.com/passmuster/muster/internal/program"
 	"github.com/passmuster/muster/internal/tailnet/tailnettest"
 )
@@ -79,8 +80,8 @@ func idle(ctx context.Context, w io.Writer, o options, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	figure(w, fmt.Sprintf("muster-uplink joined, idle for %s: resident, MB", o.idle), resident*1.048576, atMost(30))
-	figure(w, "its CPU meanwhile, % of one core", 100*float64(after-before)/float64(o.idle), atMost(0.1))
+	figure.Print(w, fmt.Sprintf("muster-uplink joined, idle for %s: resident, MB", o.idle), resident*1.048576, figure.AtMost(30))
+	figure.Print(w, "its CPU meanwhile, % of one core", 100*float64(after-before)/float64(o.idle), figure.AtMost(0.1))
 	return nil
 }
 

@@ -25,6 +25,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/passmuster/muster/internal/figure"
 	"github.com/passmuster/muster/internal/program"
 )
 
@@ -181,6 +182,6 @@ func commit(w io.Writer, line string) {
 		return
 	}
 	if v, err := strconv.ParseFloat(fields[len(fields)-1], 64); err == nil {
-		figure(w, "outbox commit, beside write, fsync, rename, fsync", v, atMost(1.5))
+		figure.Print(w, "outbox commit, beside write, fsync, rename, fsync", v, figure.AtMost(1.5))
 	}
 }

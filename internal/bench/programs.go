@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/passmuster/muster/internal/figure"
 )
 
 // uplinkTags lists what muster-uplink is built without.
@@ -40,7 +42,7 @@ func programSizes(ctx context.Context, w io.Writer, _ options, dir string) error
 			if err != nil {
 				return err
 			}
-			figure(w, fmt.Sprintf("%s for %s, stripped, MB", p.name, system), float64(info.Size())/1e6, atMost(p.bound))
+			figure.Print(w, fmt.Sprintf("%s for %s, stripped, MB", p.name, system), float64(info.Size())/1e6, figure.AtMost(p.bound))
 		}
 	}
 	return nil

@@ -154,7 +154,7 @@ func readStored(ctx context.Context, file string) (stored map[number][]muster.Di
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	rows, err := db.QueryContext(ctx, `SELECT host, seq, digest FROM envelopes`)
+	rows, err := db.QueryContext(ctx, `SELECT host, seq, digest FROM reports`)
 	if err != nil {
 		return nil, err
 	}

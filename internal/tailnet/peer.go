@@ -14,7 +14,8 @@ import (
 )
 
 // Capability of a tailnet grant that gives roles at the collector. Its value is
-// a JSON object such as {"roles":["viewer"]}.
+// a JSON object such as {"roles":["viewer"]} or {"roles":["county:17031"]}; who it is
+// given to, logins or tags, the grant itself says.
 const Capability = "passmuster.github.io/cap/muster"
 
 // countyTag and five digits say whose hosts a tagged node may speak for.
@@ -70,5 +71,6 @@ func peerOf(who *apitype.WhoIsResponse) (muster.Peer, error) {
 }
 
 func known(r muster.Role) bool {
-	return r == muster.RoleViewer || r == muster.RoleOperator || r == muster.RoleCISO
+	_, county := r.County()
+	return county || r == muster.RoleViewer || r == muster.RoleOperator || r == muster.RoleCISO
 }

@@ -34,6 +34,7 @@ func TestPeerOfStrangers(t *testing.T) {
 func FuzzPeerOf(f *testing.F) {
 	f.Add("tag:county-17031\ntag:x", `{"roles":["viewer","emperor"]}`)
 	f.Add("", `{"roles":"viewer"}`)
+	f.Add("", `{"roles":["county:17031","county:17031","county:1703","county:"]}`)
 	f.Add("tag:county-", "\xff")
 	f.Fuzz(func(t *testing.T, tags, value string) {
 		node := &tailcfg.Node{StableID: "n1"}

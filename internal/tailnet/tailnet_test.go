@@ -154,6 +154,10 @@ func TestWhoIs(t *testing.T) {
 	sees("two roles", func(p muster.Peer) bool {
 		return p.Login != "" && slices.Equal(p.Roles, []muster.Role{muster.RoleViewer, muster.RoleOperator})
 	})
+	l.Grant("agent", tailnet.Capability, `{"roles":["county:17031","county:1703"]}`, `{"roles":["county:17043"]}`)
+	sees("two counties to read", func(p muster.Peer) bool {
+		return p.Login != "" && len(p.Counties) == 0 && slices.Equal(p.Roles, []muster.Role{"county:17031", "county:17043"})
+	})
 	l.Grant("agent", "example.com/cap/other", `{"roles":["ciso"]}`)
 	sees("no role by another capability", func(p muster.Peer) bool { return len(p.Roles) == 0 })
 	for _, stranger := range []string{"127.0.0.1:80", "100.64.9.9:1", "", "junk"} {

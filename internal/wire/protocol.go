@@ -47,6 +47,9 @@ const (
 	// CodePending: the host waits for approval and has stored all that it may;
 	// keep the report and send it again.
 	CodePending Code = "pending"
+	// CodeBusy: the collector has taken more of this host than it takes at once; keep
+	// the report and send it again.
+	CodeBusy Code = "busy"
 	// CodeBadSignature, CodeMalformed, CodeTooLarge, CodeFutureSchema,
 	// CodeWrongCounty and CodeConflict (another report has this number: a
 	// cloned host) are final: sending again changes nothing.

@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +25,7 @@ import (
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/collector/store"
+	"github.com/passmuster/muster/collector/store/tables"
 )
 
 //go:embed migrations/*.sql
@@ -33,8 +36,10 @@ const readers = 4
 
 // Store is a store.Store in one file.
 type Store struct {
-	now    func() time.Time
-	reader *sql.DB
+	*tables.DB
+	path     string
+	reader   *sql.DB
+	watchers store.Watchers
 
 	// mu is held over every transaction of the one writing connection and
 	// guards what follows.
@@ -42,24 +47,35 @@ type Store struct {
 	writer   *sql.DB
 	conn     *sql.Conn // of writer
 	prepared map[string]*sql.Stmt
-	hot      map[muster.HostID]hot
+	hot      hot
 	// version is SQLite's word on whether another process wrote: hot is then stale.
 	version int64
+	// told are the counties that the transaction changes; all: anything may have changed.
+	told map[muster.County]bool
+	all  bool
 }
 
 var _ store.Store = (*Store)(nil)
 
 // Open opens the file, which it creates where it is not there, and brings its
-// schema up to date. now is the clock by which hosts are stale; nil means
-// time.Now.
-func Open(ctx context.Context, path string, now func() time.Time) (*Store, error) {
-	if now == nil {
-		now = time.Now
+// schema up to date.
+func Open(ctx context.Context, path string, o store.Options) (*Store, error) {
+	if o.Now == nil {
+		o.Now = time.Now
 	}
-	s := &Store{now: now, prepared: map[string]*sql.Stmt{}, hot: map[muster.HostID]hot{}}
+	s := &Store{path: path, prepared: map[string]*sql.Stmt{}, told: map[muster.County]bool{}}
 	err := s.open(ctx, path)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), s.Close())
+	}
+	s.DB = &tables.DB{
+		Options:  o,
+		Read:     s.reader,
+		Snapshot: s.snapshot,
+		Write:    s.write,
+		Wrap:     wrap,
+		Indexes:  `SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL`,
+		Changed:  s.changed,
 	}
 	return s, nil
 }
@@ -73,11 +89,11 @@ func (s *Store) open(ctx context.Context, path string) error {
 	}
 	var err error
 	// Checkpoints are paid by commits: fewer and larger ones rewrite hot pages less often.
-	if s.writer, err = sql.Open("sqlite", dsn("wal_autocheckpoint(8000)", "cache_size(-65536)")); err != nil {
+	if s.writer, err = sql.Open("sqlite", dsn("wal_autocheckpoint(8000)", "cache_size(-32768)")); err != nil {
 		return err
 	}
 	s.writer.SetMaxOpenConns(1)
-	if s.reader, err = sql.Open("sqlite", dsn("query_only(on)", "cache_size(-16384)")); err != nil {
+	if s.reader, err = sql.Open("sqlite", dsn("query_only(on)", "cache_size(-8192)")); err != nil {
 		return err
 	}
 	s.reader.SetMaxOpenConns(readers)
@@ -97,6 +113,9 @@ const (
 func (s *Store) migrate(ctx context.Context) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
+		return err
+	}
+	if err := s.refuseTrial(ctx); err != nil {
 		return err
 	}
 	p, err := goose.NewProvider(goose.DialectSQLite3, s.writer, files, goose.WithDisableGlobalRegistry(true))
@@ -129,6 +148,21 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 }
 
+// refuseTrial refuses a file whose schema is that of a version which was never released.
+func (s *Store) refuseTrial(ctx context.Context) error {
+	var there, trial int
+	err := s.writer.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE name = 'goose_db_version'`).Scan(&there)
+	if err != nil || there == 0 {
+		return err
+	}
+	err = s.writer.QueryRowContext(ctx, `SELECT count(*) FROM goose_db_version WHERE version_id BETWEEN 1 AND 9`).Scan(&trial)
+	if err == nil && trial > 0 {
+		err = errors.New("it was made by a trial version of Muster, before the first release, and cannot be brought up to date: " +
+			"move the file away and start with a new one; hosts enroll again by themselves")
+	}
+	return err
+}
+
 // Close closes the file. Whatever was committed is safe without it.
 func (s *Store) Close() error {
 	s.mu.Lock()
@@ -148,24 +182,42 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
+// snapshot runs do on one reading connection, in a transaction that sees one instant.
+func (s *Store) snapshot(ctx context.Context, what string, do func(tables.Querier) error) error {
+	tx, err := s.reader.BeginTx(ctx, nil)
+	if err != nil {
+		return wrap(what, err)
+	}
+	err = do(tx)
+	// It only read: there is nothing to undo.
+	_ = tx.Rollback()
+	return wrap(what, err)
+}
+
 // write runs do in one transaction of the writing connection.
-func (s *Store) write(ctx context.Context, what string, do func(tx *sql.Conn) error) error {
+func (s *Store) write(ctx context.Context, what string, do func(tables.Querier) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.transact(ctx, what, do)
+	err := s.transact(ctx, what, do)
+	if s.all || len(s.told) > 0 {
+		s.hot.clear() // what Commit remembers of hosts may not be so any more
+	}
+	return err
 }
 
 // transact is write for who holds mu.
-func (s *Store) transact(ctx context.Context, what string, do func(tx *sql.Conn) error) error {
+func (s *Store) transact(ctx context.Context, what string, do func(tables.Querier) error) error {
 	// A client that hangs up ends do. Were it to end a BEGIN or a COMMIT, nobody
 	// could tell whether that had happened, and the connection would be lost.
 	whole := context.WithoutCancel(ctx)
+	clear(s.told)
+	s.all = false
 	_, err := s.conn.ExecContext(whole, `BEGIN IMMEDIATE`)
 	if err != nil {
 		return wrap(what, err)
 	}
 	if err = s.refresh(ctx); err == nil {
-		err = do(s.conn)
+		err = do(statements{s})
 	}
 	if err == nil {
 		_, err = s.conn.ExecContext(whole, `COMMIT`)
@@ -173,11 +225,14 @@ func (s *Store) transact(ctx context.Context, what string, do func(tx *sql.Conn)
 	if err != nil {
 		// The cause is in err; where SQLite rolled back by itself this is a no-op.
 		_, _ = s.conn.ExecContext(whole, `ROLLBACK`)
+		return wrap(what, err)
 	}
-	return wrap(what, err)
+	s.tell()
+	return nil
 }
 
-// refresh forgets what is remembered of hosts where another process wrote.
+// refresh forgets what is remembered of hosts where another process wrote, and tells
+// those who watch.
 func (s *Store) refresh(ctx context.Context) error {
 	var v int64
 	if err := s.conn.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&v); err != nil {
@@ -185,22 +240,75 @@ func (s *Store) refresh(ctx context.Context) error {
 	}
 	if v != s.version {
 		s.version = v
-		clear(s.hot)
+		s.hot.clear()
+		s.watchers.Tell(nil)
 	}
 	return nil
 }
 
-// prepare gives a statement that stays prepared for as long as the store is
-// open. It is called inside write.
-func (s *Store) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
-	if stmt := s.prepared[query]; stmt != nil {
+// statements is the writing connection. Its statements stay prepared for as long as
+// the store is open.
+type statements struct{ s *Store }
+
+// maxPrepared bounds them; few texts are ever used.
+const maxPrepared = 512
+
+func (t statements) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if stmt := t.s.prepared[query]; stmt != nil {
 		return stmt, nil
 	}
-	stmt, err := s.conn.PrepareContext(ctx, query)
+	if len(t.s.prepared) >= maxPrepared {
+		for text, stmt := range t.s.prepared { // any of them
+			delete(t.s.prepared, text)
+			if err := stmt.Close(); err != nil {
+				return nil, err
+			}
+			break
+		}
+	}
+	stmt, err := t.s.conn.PrepareContext(ctx, nameless(query))
 	if err == nil {
-		s.prepared[query] = stmt
+		t.s.prepared[query] = stmt
 	}
 	return stmt, err
+}
+
+// nameless writes $1, $2, … as ?, where each is there once and in order: parameters
+// without names are bound faster.
+func nameless(query string) string {
+	parts := strings.Split(query, "$")
+	for i, part := range parts[1:] {
+		rest, ok := strings.CutPrefix(part, strconv.Itoa(i+1))
+		if !ok || rest != "" && rest[0] >= '0' && rest[0] <= '9' {
+			return query
+		}
+		parts[i+1] = rest
+	}
+	return strings.Join(parts, "?")
+}
+
+func (t statements) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	stmt, err := t.prepare(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.ExecContext(ctx, args...)
+}
+
+func (t statements) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	stmt, err := t.prepare(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.QueryContext(ctx, args...)
+}
+
+func (t statements) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	stmt, err := t.prepare(ctx, query)
+	if err != nil {
+		return t.s.conn.QueryRowContext(ctx, query, args...) // gives the same error
+	}
+	return stmt.QueryRowContext(ctx, args...)
 }
 
 // wrap names the operation and gives SQLite's and the package's errors the
@@ -216,37 +324,4 @@ func wrap(what string, err error) error {
 		err = fmt.Errorf("%w: %w", muster.ErrFull, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
-}
-
-// rows asks the reading connections and scans every row with scan.
-func rows[T any](ctx context.Context, s *Store, what string, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
-	r, err := s.reader.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, wrap(what, err)
-	}
-	defer r.Close()
-	var list []T
-	for r.Next() {
-		v, err := scan(r)
-		if err != nil {
-			return nil, wrap(what, err)
-		}
-		list = append(list, v)
-	}
-	return list, wrap(what, r.Err())
-}
-
-// clock gives zero for zero and UTC otherwise.
-func clock(unix int64) time.Time {
-	if unix == 0 {
-		return time.Time{}
-	}
-	return time.Unix(unix, 0).UTC()
-}
-
-func unix(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.Unix()
 }

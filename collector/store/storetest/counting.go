@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ func counting(t *testing.T, f *fixture) {
 		var reports []muster.Accepted
 		for _, h := range hosts {
 			if !h.active && r.IntN(8) == 0 {
-				must(t, f.Approve(f.ctx, h.id, "ciso", f.now))
+				must(t, f.approve(h.id))
 				h.active = true
 			}
 			if r.IntN(3) == 0 {
@@ -50,7 +51,7 @@ func counting(t *testing.T, f *fixture) {
 					continue // a control that this policy does not have
 				}
 				v := muster.Verdict{Control: fmt.Sprint("C", c), Status: muster.Status(r.IntN(4))}
-				finding := muster.Finding{Status: v.Status, Severity: muster.Severity(c % 4)}
+				finding := muster.Finding{Status: v.Status, Severity: severityOf(v.Control)}
 				if r.IntN(4) == 0 {
 					v.Waiver, finding.Waiver = "W", &muster.Waiver{}
 				}
@@ -79,7 +80,7 @@ func counting(t *testing.T, f *fixture) {
 				k := controls[v.Control]
 				k.Control = v.Control
 				bad := v.Status == fail || v.Status == unknown
-				gates := muster.Severity((v.Control[1] - '0') % 4).Gates()
+				gates := severityOf(v.Control).Gates()
 				switch {
 				case bad && v.Waiver != "":
 					k.Waived++
@@ -123,13 +124,13 @@ func counting(t *testing.T, f *fixture) {
 				f.wantStatuses(h.id, verdicts)
 			}
 		}
-		gotCounties := get[[]muster.CountyStanding](t)(f.Counties(f.ctx))
+		gotCounties := get[[]muster.CountyStanding](t)(f.Counties(f.ctx, muster.View{}))
 		for _, c := range gotCounties {
 			if c != counties[c.County] || c.Meeting+c.Failing+c.Unknown+c.Stale != c.Hosts {
 				t.Fatalf("county:\n got %+v\nwant %+v", c, counties[c.County])
 			}
 		}
-		gotControls := get[[]muster.ControlStanding](t)(f.Controls(f.ctx))
+		gotControls := get[[]muster.ControlStanding](t)(f.Controls(f.ctx, muster.View{}, ""))
 		for _, k := range gotControls {
 			if k != controls[k.Control] {
 				t.Fatalf("control:\n got %+v\nwant %+v", k, controls[k.Control])
@@ -144,8 +145,8 @@ func counting(t *testing.T, f *fixture) {
 // wantStatuses compares the findings of a host with its newest verdicts.
 func (f *fixture) wantStatuses(id muster.HostID, want []muster.Verdict) {
 	f.Helper()
-	got := get[[]muster.FindingStanding](f.T)(f.HostFindings(f.ctx, id))
-	slices.SortFunc(got, func(a, b muster.FindingStanding) int { return compare(a.Control, b.Control) })
+	got := get[[]muster.FindingStanding](f.T)(f.HostFindings(f.ctx, muster.View{}, id))
+	slices.SortFunc(got, func(a, b muster.FindingStanding) int { return strings.Compare(a.Control, b.Control) })
 	if !slices.EqualFunc(got, want, func(g muster.FindingStanding, w muster.Verdict) bool {
 		return g.Control == w.Control && g.Status == w.Status && g.Waiver == w.Waiver
 	}) {

@@ -18,21 +18,21 @@ func (f *fixture) speak(n int, node, machine string, approved bool) muster.HostS
 	state, err := f.Enroll(f.ctx, muster.Enrolled{
 		Host:      muster.Host{ID: id, Hostname: "pc", County: "17031", Profile: muster.Workstation, Platform: muster.Linux},
 		PublicKey: []byte("key of " + id), Agent: "1", Node: node, Machine: machine,
-	}, approved, f.now, f.now)
+	}, approved, f.now)
 	must(f.T, err)
 	return state
 }
 
 func (f *fixture) standing(n int) muster.HostStanding {
 	f.Helper()
-	return get[muster.HostStanding](f.T)(f.Host(f.ctx, HostID(n)))
+	return get[muster.HostStanding](f.T)(f.Host(f.ctx, muster.View{}, HostID(n)))
 }
 
 // wantLog expects the actions of the audit log, newest first.
 func (f *fixture) wantLog(want ...string) {
 	f.Helper()
 	var got []string
-	for _, e := range get[[]muster.LogEntry](f.T)(f.AuditLog(f.ctx, 99)) {
+	for _, e := range get[[]muster.LogEntry](f.T)(f.AuditLog(f.ctx, 0, 99)) {
 		got = append(got, e.Action)
 	}
 	if !slices.Equal(got, want) {
@@ -127,14 +127,14 @@ func reimaged(t *testing.T, f *fixture) {
 	if got := f.speak(2, "B", "m", false); got != muster.HostPending {
 		t.Fatal(got)
 	}
-	if p := get[[]muster.HostStanding](t)(f.Pending(f.ctx)); len(p) != 1 || p[0].Replaces != old {
+	if p := get[[]muster.HostStanding](t)(f.Pending(f.ctx, "")); len(p) != 1 || p[0].Replaces != old {
 		t.Errorf("pending: %+v", p)
 	}
 	if h := f.standing(1); h.ReplacedBy != "" {
 		t.Errorf("one that waits replaces nobody: %+v", h)
 	}
 
-	must(t, f.Approve(f.ctx, renewed, "ciso", f.now))
+	must(t, f.approve(renewed))
 	f.wantLog("replace_host", "approve")
 	if a, b := f.standing(1), f.standing(2); a.ReplacedBy != renewed || b.Replaces != old || a.Conflict || b.Conflict {
 		t.Errorf("replaced:\n%+v\n%+v", a, b)
@@ -142,20 +142,19 @@ func reimaged(t *testing.T, f *fixture) {
 	f.now = f.now.Add(muster.WorkstationStaleAfter + time.Hour)
 	f.commit(muster.OutcomeStored, f.report(renewed, 1, pass), f.report(HostID(3), 1, pass), f.report(HostID(4), 1, pass))
 	want := muster.CountyStanding{County: "17031", Hosts: 3, Meeting: 3}
-	if c := get[[]muster.CountyStanding](t)(f.Counties(f.ctx)); len(c) != 1 || c[0] != want {
+	if c := get[[]muster.CountyStanding](t)(f.Counties(f.ctx, muster.View{})); len(c) != 1 || c[0] != want {
 		t.Errorf("counties: %+v", c)
 	}
 	for what, n := range map[string]int{
-		"quiet hosts":      len(get[[]muster.HostStanding](t)(f.Quiet(f.ctx, 9))),
-		"county findings":  len(get[[]muster.FindingStanding](t)(f.CountyFindings(f.ctx, "17031"))),
-		"control findings": len(get[[]muster.FindingStanding](t)(f.ControlFindings(f.ctx, "C1"))),
-		"control hosts":    len(get[[]muster.HostStanding](t)(f.ControlHosts(f.ctx, "C1"))),
+		"quiet hosts":     len(get[[]muster.HostStanding](t)(f.Quiet(f.ctx, muster.View{}, "", 9))),
+		"county findings": len(get[[]muster.FindingStanding](t)(f.CountyFindings(f.ctx, muster.View{}, "17031"))),
+		"control hosts":   len(f.hosts(muster.HostQuery{Control: "C1"})),
 	} {
 		if n != 0 {
 			t.Errorf("%s have the host that was replaced", what)
 		}
 	}
-	if list := get[[]muster.HostStanding](t)(f.CountyHosts(f.ctx, "17031")); len(list) != 4 {
+	if list := f.hosts(muster.HostQuery{County: "17031"}); len(list) != 4 {
 		t.Errorf("%d hosts are listed, want all 4", len(list))
 	}
 
@@ -166,7 +165,7 @@ func reimaged(t *testing.T, f *fixture) {
 	if h := f.standing(1); h.ReplacedBy != renewed {
 		t.Errorf("late mail brings it back: %+v", h)
 	}
-	if list := get[[]muster.Transition](t)(f.Changes(f.ctx, 9)); len(list) != 0 {
+	if list := get[[]muster.Transition](t)(f.Changes(f.ctx, muster.View{}, "", 9)); len(list) != 0 {
 		t.Errorf("the changes have the host that was replaced: %+v", list)
 	}
 	f.commit(muster.OutcomeStored, f.report(old, 3, fail))
@@ -174,7 +173,7 @@ func reimaged(t *testing.T, f *fixture) {
 		t.Errorf("it reports and counts again:\n%+v\n%+v", a, b)
 	}
 	// Of another county: not a machine that was set up again here.
-	elsewhere, err := f.Enroll(f.ctx, muster.Enrolled{Host: muster.Host{ID: HostID(9), County: "17043"}, PublicKey: []byte("k"), Machine: "m"}, true, f.now, f.now)
+	elsewhere, err := f.Enroll(f.ctx, muster.Enrolled{Host: muster.Host{ID: HostID(9), County: "17043"}, PublicKey: []byte("k"), Machine: "m"}, true, f.now)
 	must(t, err)
 	if h := f.standing(9); elsewhere != muster.HostActive || h.Replaces != "" {
 		t.Errorf("%+v", h)
@@ -220,7 +219,7 @@ func impostors(t *testing.T, f *fixture) {
 		{"a machine that was set up again, with a node of its own", "C", "m", muster.HostActive},
 		{"the node of a host that was replaced", "A", "", muster.HostActive},
 	} {
-		n := 10 + len(get[[]muster.HostStanding](t)(f.Hosts(f.ctx, "", 99))) + len(get[[]muster.HostStanding](t)(f.Pending(f.ctx)))
+		n := 10 + len(f.hosts(muster.HostQuery{})) + len(get[[]muster.HostStanding](t)(f.Pending(f.ctx, "")))
 		if got := f.speak(n, c.node, c.machine, true); got != c.want {
 			t.Errorf("%s: %s, want %s", c.what, got, c.want)
 		}
@@ -239,7 +238,7 @@ func audits(t *testing.T, f *fixture) {
 		}
 	}
 	f.wantLog()
-	must(t, f.Approve(f.ctx, id, "ciso", f.now))
+	must(t, f.approve(id))
 	must(t, f.RequestAudit(f.ctx, id, entry))
 	if h := f.standing(1); h.AuditWanted != f.now {
 		t.Errorf("host: %+v", h)

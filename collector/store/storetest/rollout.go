@@ -45,8 +45,8 @@ func policies(t *testing.T, f *fixture) {
 	if err := f.Roll(f.ctx, 8, muster.RingAll, false, entry); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
-	log := get[[]muster.LogEntry](t)(f.AuditLog(f.ctx, 9))
-	if len(log) != 3 || log[0] != entry || log[1].Action != "publish_policy" || log[1].Actor != "ciso" {
+	log := get[[]muster.LogEntry](t)(f.AuditLog(f.ctx, 0, 9))
+	if len(log) != 3 || log[0].Action != entry.Action || log[0].Object != entry.Object || log[1].Action != "publish_policy" || log[1].Actor != "ciso" {
 		t.Errorf("log: %+v", log)
 	}
 }
@@ -63,7 +63,7 @@ func rings(t *testing.T, f *fixture) {
 	if diff := cmp.Diff(members[:2], get[[]muster.RingMember](t)(f.RingMembers(f.ctx))); diff != "" {
 		t.Error(diff)
 	}
-	if log := get[[]muster.LogEntry](t)(f.AuditLog(f.ctx, 9)); len(log) != 6 {
+	if log := get[[]muster.LogEntry](t)(f.AuditLog(f.ctx, 0, 9)); len(log) != 6 {
 		t.Errorf("%d entries in the log", len(log))
 	}
 
@@ -88,7 +88,7 @@ func rings(t *testing.T, f *fixture) {
 	if diff := cmp.Diff(want, use); diff != "" {
 		t.Error(diff)
 	}
-	hosts := get[[]muster.HostStanding](t)(f.PolicyHosts(f.ctx, "old", 9))
+	hosts := f.hosts(muster.HostQuery{Policy: "old", Limit: 9})
 	if len(hosts) != 1 || hosts[0].ID != HostID(2) || hosts[0].PolicyDigest != "old" {
 		t.Errorf("hosts of old: %+v", hosts)
 	}

@@ -151,8 +151,8 @@ func serve(pages string) (base, picked string, stop func(), err error) {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Second}
 	go server.Serve(l) //nolint:errcheck // it ends with stop
 	if pages == "" {
-		worst := book.Hosts[0]
-		for _, host := range book.Hosts {
+		worst := book.Fleet[0]
+		for _, host := range book.Fleet {
 			if host.Summary.Fail+host.Summary.Unknown > worst.Summary.Fail+worst.Summary.Unknown {
 				worst = host
 			}

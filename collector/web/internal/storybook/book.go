@@ -14,8 +14,8 @@ import (
 // Book is what a store would know; its methods answer what the pages ask.
 type Book struct {
 	Catalogue []muster.Control
-	// Hosts, pending ones included.
-	Hosts    []muster.HostStanding
+	// Fleet is every host, pending ones included.
+	Fleet    []muster.HostStanding
 	Findings []muster.FindingStanding
 	// Transitions, newest first.
 	Transitions []muster.Transition
@@ -23,11 +23,13 @@ type Book struct {
 	Policies    []muster.Release
 	Members     []muster.RingMember
 	Effect      map[string]muster.PolicyEffect
+	// Absent are expected hosts, most of them missing.
+	Absent []muster.ExpectedHost
 }
 
 func (b *Book) active(keep func(muster.HostStanding) bool) []muster.HostStanding {
 	var list []muster.HostStanding
-	for _, h := range b.Hosts {
+	for _, h := range b.Fleet {
 		if h.State == muster.HostActive && keep(h) {
 			list = append(list, h)
 		}
@@ -53,17 +55,21 @@ func (b *Book) gatingFail(id muster.HostID) bool {
 }
 
 // Counties counts the hosts of each county.
-func (b *Book) Counties(context.Context) ([]muster.CountyStanding, error) {
-	at := map[muster.County]int{}
-	var list []muster.CountyStanding
-	for _, h := range b.Hosts {
-		i, ok := at[h.County]
-		if !ok {
-			i = len(list)
-			at[h.County] = i
-			list = append(list, muster.CountyStanding{County: h.County})
+func (b *Book) Counties(context.Context, muster.View) ([]muster.CountyStanding, error) {
+	at := map[muster.County]*muster.CountyStanding{}
+	county := func(c muster.County) *muster.CountyStanding {
+		if at[c] == nil {
+			at[c] = &muster.CountyStanding{County: c}
 		}
-		c := &list[i]
+		return at[c]
+	}
+	for _, e := range b.Absent {
+		if e.Host == "" {
+			county(e.County).Missing++
+		}
+	}
+	for _, h := range b.Fleet {
+		c := county(h.County)
 		if h.Demo {
 			c.Invented++
 		}
@@ -83,19 +89,40 @@ func (b *Book) Counties(context.Context) ([]muster.CountyStanding, error) {
 			c.Unknown++
 		}
 	}
+	var list []muster.CountyStanding
+	for _, c := range at {
+		list = append(list, *c)
+	}
 	return list, nil
 }
 
-// CountyHosts are the county's active hosts.
-func (b *Book) CountyHosts(_ context.Context, county muster.County) ([]muster.HostStanding, error) {
-	return b.active(func(h muster.HostStanding) bool { return h.County == county }), nil
+// Hosts are the active hosts that the query chooses, all on one page.
+func (b *Book) Hosts(_ context.Context, _ muster.View, q muster.HostQuery) (muster.HostPage, error) {
+	list := b.active(func(h muster.HostStanding) bool {
+		return (q.County == "" || h.County == q.County) && (q.Policy == "" || h.PolicyDigest == q.Policy)
+	})
+	if q.Control != "" {
+		for i := range list {
+			at := slices.IndexFunc(b.Findings, func(f muster.FindingStanding) bool {
+				return f.Host == list[i].ID && f.Control == q.Control && unmet(f.Status)
+			})
+			if at >= 0 {
+				list[i].Finding = &b.Findings[at]
+			}
+		}
+		list = slices.DeleteFunc(list, func(h muster.HostStanding) bool { return h.Finding == nil })
+	}
+	if q.Limit > 0 {
+		list = list[:min(q.Limit, len(list))]
+	}
+	return muster.HostPage{Hosts: list}, nil
 }
 
 // CountyFindings are the county's fails and unknowns.
-func (b *Book) CountyFindings(_ context.Context, county muster.County) ([]muster.FindingStanding, error) {
+func (b *Book) CountyFindings(_ context.Context, v muster.View, county muster.County) ([]muster.FindingStanding, error) {
 	var list []muster.FindingStanding
 	for _, f := range b.Findings {
-		if h, err := b.Host(context.Background(), f.Host); err == nil && h.County == county && unmet(f.Status) {
+		if h, err := b.Host(context.Background(), v, f.Host); err == nil && h.County == county && unmet(f.Status) {
 			list = append(list, f)
 		}
 	}
@@ -103,8 +130,8 @@ func (b *Book) CountyFindings(_ context.Context, county muster.County) ([]muster
 }
 
 // Host finds an active host.
-func (b *Book) Host(_ context.Context, id muster.HostID) (muster.HostStanding, error) {
-	for _, h := range b.Hosts {
+func (b *Book) Host(_ context.Context, _ muster.View, id muster.HostID) (muster.HostStanding, error) {
+	for _, h := range b.Fleet {
 		if h.ID == id && h.State == muster.HostActive {
 			return h, nil
 		}
@@ -113,7 +140,7 @@ func (b *Book) Host(_ context.Context, id muster.HostID) (muster.HostStanding, e
 }
 
 // HostFindings are all findings of the host.
-func (b *Book) HostFindings(_ context.Context, id muster.HostID) ([]muster.FindingStanding, error) {
+func (b *Book) HostFindings(_ context.Context, _ muster.View, id muster.HostID) ([]muster.FindingStanding, error) {
 	var list []muster.FindingStanding
 	for _, f := range b.Findings {
 		if f.Host == id {
@@ -124,7 +151,7 @@ func (b *Book) HostFindings(_ context.Context, id muster.HostID) ([]muster.Findi
 }
 
 // HostTransitions are the host's changes.
-func (b *Book) HostTransitions(_ context.Context, id muster.HostID, limit int) ([]muster.Transition, error) {
+func (b *Book) HostTransitions(_ context.Context, _ muster.View, id muster.HostID, limit int) ([]muster.Transition, error) {
 	return b.transitions(limit, func(t muster.Transition) bool { return t.Host == id }), nil
 }
 
@@ -139,18 +166,18 @@ func (b *Book) transitions(limit int, keep func(muster.Transition) bool) []muste
 }
 
 // HostEvidence is the evidence of the host's newest report.
-func (b *Book) HostEvidence(_ context.Context, id muster.HostID) (map[string]muster.Evidence, error) {
+func (b *Book) HostEvidence(_ context.Context, id muster.HostID, _ uint64) (map[string]muster.Evidence, error) {
 	return b.Evidence[id], nil
 }
 
 // Controls counts each control over active hosts that are not stale.
-func (b *Book) Controls(context.Context) ([]muster.ControlStanding, error) {
+func (b *Book) Controls(_ context.Context, v muster.View, county muster.County) ([]muster.ControlStanding, error) {
 	at := map[string]int{}
 	counties := map[string]map[muster.County]bool{}
 	var list []muster.ControlStanding
 	for _, f := range b.Findings {
-		h, err := b.Host(context.Background(), f.Host)
-		if err != nil || h.Stale {
+		h, err := b.Host(context.Background(), v, f.Host)
+		if err != nil || h.Stale || county != "" && h.County != county {
 			continue
 		}
 		i, ok := at[f.Control]
@@ -179,43 +206,57 @@ func (b *Book) Controls(context.Context) ([]muster.ControlStanding, error) {
 	return list, nil
 }
 
-// ControlFindings are the fails and unknowns of the control.
-func (b *Book) ControlFindings(_ context.Context, control string) ([]muster.FindingStanding, error) {
-	var list []muster.FindingStanding
-	for _, f := range b.Findings {
-		if f.Control == control && unmet(f.Status) {
-			list = append(list, f)
+// ControlCounties counts the control in each county.
+func (b *Book) ControlCounties(ctx context.Context, v muster.View, control string) ([]muster.CountyControl, error) {
+	var list []muster.CountyControl
+	seen := map[muster.County]bool{}
+	for _, h := range b.Fleet {
+		if seen[h.County] {
+			continue
+		}
+		seen[h.County] = true
+		controls, err := b.Controls(ctx, v, h.County)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range controls {
+			if c.Control == control {
+				list = append(list, muster.CountyControl{County: h.County, ControlStanding: c})
+			}
 		}
 	}
 	return list, nil
 }
 
-// ControlHosts are the hosts of ControlFindings.
-func (b *Book) ControlHosts(ctx context.Context, control string) ([]muster.HostStanding, error) {
-	findings, err := b.ControlFindings(ctx, control)
-	return b.active(func(h muster.HostStanding) bool {
-		return slices.ContainsFunc(findings, func(f muster.FindingStanding) bool { return f.Host == h.ID })
-	}), err
-}
-
 // Changes are the newest transitions that are not First.
-func (b *Book) Changes(_ context.Context, limit int) ([]muster.Transition, error) {
+func (b *Book) Changes(_ context.Context, _ muster.View, _ muster.County, limit int) ([]muster.Transition, error) {
 	return b.transitions(limit, func(t muster.Transition) bool { return !t.First }), nil
 }
 
 // Quiet are the stale hosts, the longest silent first.
-func (b *Book) Quiet(_ context.Context, limit int) ([]muster.HostStanding, error) {
+func (b *Book) Quiet(_ context.Context, _ muster.View, _ muster.County, limit int) ([]muster.HostStanding, error) {
 	list := b.active(func(h muster.HostStanding) bool { return h.Stale })
 	slices.SortFunc(list, func(x, y muster.HostStanding) int { return x.LastSeen.Compare(y.LastSeen) })
 	return list[:min(limit, len(list))], nil
 }
 
 // Pending are the hosts that wait for approval.
-func (b *Book) Pending(context.Context) ([]muster.HostStanding, error) {
+func (b *Book) Pending(context.Context, muster.County) ([]muster.HostStanding, error) {
 	var list []muster.HostStanding
-	for _, h := range b.Hosts {
+	for _, h := range b.Fleet {
 		if h.State == muster.HostPending {
 			list = append(list, h)
+		}
+	}
+	return list, nil
+}
+
+// Expected are the county's expected hosts.
+func (b *Book) Expected(_ context.Context, _ muster.View, county muster.County) ([]muster.ExpectedHost, error) {
+	var list []muster.ExpectedHost
+	for _, e := range b.Absent {
+		if county == "" || e.County == county {
+			list = append(list, e)
 		}
 	}
 	return list, nil

@@ -57,12 +57,6 @@ next:
 	return list, nil
 }
 
-// PolicyHosts are active hosts that judge by the policy.
-func (b *Book) PolicyHosts(_ context.Context, policy string, limit int) ([]muster.HostStanding, error) {
-	list := b.active(func(h muster.HostStanding) bool { return h.PolicyDigest == policy })
-	return list[:min(limit, len(list))], nil
-}
-
 // PolicyEffect is as invented.
 func (b *Book) PolicyEffect(_ context.Context, policy string) (muster.PolicyEffect, error) {
 	return b.Effect[policy], nil

@@ -132,7 +132,7 @@ func Example(now time.Time) *Book {
 			if i < 2 && h.State == muster.HostActive && n > 0 {
 				h.PolicyRevision, h.PolicyDigest = "2026.11.2", tried
 			}
-			b.Hosts = append(b.Hosts, h)
+			b.Fleet = append(b.Fleet, h)
 		}
 	}
 	b.roll(now)

@@ -1,0 +1,223 @@
+package door
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"html"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/internal/problem"
+)
+
+// guard lets in who has what the rule needs.
+func (d *Door) guard(rule Rule, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		way := WayOf(r.Context())
+		if rule.Need == Hosts && way != ViaTLS {
+			next.ServeHTTP(w, r) // no browser reads its answers, and a slow line carries them
+			return
+		}
+		secure(w.Header(), way)
+		if !d.named(r, way) {
+			refuse(w, r, http.StatusMisdirectedRequest, "wrong_name", "this is not the collector's name here")
+			return
+		}
+		switch {
+		case rule.Need == Hosts:
+			missing(w, r)
+			return
+		case rule.Need == Anyone:
+			next.ServeHTTP(w, r)
+			return
+		case rule.Need == Token && !d.script(r):
+			refuse(w, r, http.StatusForbidden, "token_needed", "only a program of the collector's own computer that has the API token does this")
+			return
+		}
+		p, err := d.person(r)
+		if err != nil {
+			d.unavailable(w, r, err)
+			return
+		}
+		r = r.WithContext(context.WithValue(r.Context(), senderKey, p))
+		if rule.Need == Token || may(p, rule.Need) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if theirs := counties(p); len(theirs) > 0 && rule.Need == muster.RoleViewer {
+			d.county(w, r.WithContext(context.WithValue(r.Context(), countiesKey, true)), rule, theirs, next)
+			return
+		}
+		d.stop(w, r, rule, p)
+	})
+}
+
+// stop says what is missing.
+func (d *Door) stop(w http.ResponseWriter, r *http.Request, rule Rule, p muster.Peer) {
+	switch {
+	case WayOf(r.Context()) == ViaTailnet:
+		refuse(w, r, http.StatusForbidden, "role_needed",
+			cmp.Or(p.Login, p.Name, "this node")+" needs the role "+string(rule.Need)+": whoever runs the tailnet can grant it")
+	case p.Login != "":
+		refuse(w, r, http.StatusForbidden, "role_needed",
+			p.Login+" needs the role "+string(rule.Need)+": whoever runs the collector can give it, in oidc.roles")
+	case WayOf(r.Context()) == ViaTLS:
+		signIn(w, r)
+	default:
+		refuse(w, r, http.StatusUnauthorized, "login_needed",
+			"open the link that muster-collector printed, or have another one made: muster-collector link")
+	}
+}
+
+// county serves what the rule lets the readers of these counties have. What it does
+// not answers like what is not there, so that nothing tells the two apart.
+func (d *Door) county(w http.ResponseWriter, r *http.Request, rule Rule, theirs []muster.County, next http.Handler) {
+	q := r.URL.Query()
+	ok := false
+	var err error
+	switch rule.County {
+	case Open:
+		ok = true
+	case Home:
+		home(w, r, theirs)
+		return
+	case ByPath:
+		ok = slices.Contains(theirs, muster.County(r.PathValue("county")))
+	case ByHost:
+		ok, err = d.hostIn(r, r.PathValue("host"), theirs)
+	case ByQuery:
+		if len(q["county"]) > 1 || len(q["host"]) > 1 {
+			refuse(w, r, http.StatusBadRequest, "bad_request", "say county and host once")
+			return
+		}
+		if !q.Has("county") {
+			if len(theirs) > 1 {
+				refuse(w, r, http.StatusBadRequest, "county_needed", fmt.Sprintf("say which county of yours: ?county=%s", theirs[0]))
+				return
+			}
+			q.Set("county", string(theirs[0]))
+		}
+		county := muster.County(q.Get("county"))
+		ok = slices.Contains(theirs, county)
+		if ok && q.Has("host") {
+			ok, err = d.hostIn(r, q.Get("host"), []muster.County{county})
+		}
+		r = r.Clone(r.Context())
+		r.URL.RawQuery = q.Encode()
+	}
+	switch {
+	case err != nil:
+		d.unavailable(w, r, err)
+	case ok:
+		next.ServeHTTP(w, r)
+	default:
+		missing(w, r)
+	}
+}
+
+func (d *Door) hostIn(r *http.Request, host string, theirs []muster.County) (bool, error) {
+	id, err := muster.ParseHostID(host)
+	if err != nil {
+		return false, nil
+	}
+	county, err := d.Store.HostCounty(r.Context(), id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return slices.Contains(theirs, county), err
+}
+
+// home leads to the page of the only county, or to one of several.
+func home(w http.ResponseWriter, r *http.Request, theirs []muster.County) {
+	if len(theirs) == 1 {
+		http.Redirect(w, r, "/counties/"+string(theirs[0]), http.StatusSeeOther)
+		return
+	}
+	var b strings.Builder
+	b.WriteString("<h1>Your counties</h1>\n<ul>\n")
+	for _, c := range theirs {
+		fmt.Fprintf(&b, "<li><a href=\"/counties/%[1]s\">County %[1]s</a></li>\n", c)
+	}
+	page(w, http.StatusOK, b.String()+"</ul>")
+}
+
+// named refuses a name that someone else gave the collector: a page on such a
+// name would be of one origin with it.
+func (d *Door) named(r *http.Request, way Way) bool {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".")
+	address, err := netip.ParseAddr(host)
+	switch way {
+	case ViaTLS:
+		return strings.EqualFold(host, d.origin)
+	case ViaTailnet:
+		name := d.Tailnet.Status(r.Context()).Name
+		first, _, _ := strings.Cut(name, ".")
+		return err == nil || name != "" && (strings.EqualFold(host, name) || strings.EqualFold(host, first))
+	}
+	return err == nil && address.IsLoopback() || strings.EqualFold(host, "localhost")
+}
+
+// secure sets the headers of every answer. Pages bring a wider policy of their own.
+func secure(h http.Header, way Way) {
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store") // weaknesses of election offices stay out of caches
+	if way == ViaTLS {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+func missing(w http.ResponseWriter, r *http.Request) {
+	refuse(w, r, http.StatusNotFound, "not_found", "there is nothing at this address, or it waits for approval, or it is another county's")
+}
+
+func (d *Door) unavailable(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil { // nobody would see an answer
+		return
+	}
+	d.Logger.Error("request failed", "path", r.URL.Path, "error", err)
+	refuse(w, r, http.StatusServiceUnavailable, "unavailable", "the store does not answer")
+}
+
+// refuse answers scripts with problem+json and people with a sentence.
+func refuse(w http.ResponseWriter, r *http.Request, status int, code, detail string) {
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		problem.Write(w, status, code, detail)
+		return
+	}
+	http.Error(w, "This is not shown or done: "+detail+".", status)
+}
+
+// signIn leads a person to the provider, and back to where they were.
+func signIn(w http.ResponseWriter, r *http.Request) {
+	to := "/login"
+	if r.Method == http.MethodGet {
+		to += "?" + url.Values{"to": {r.URL.RequestURI()}}.Encode()
+	}
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		problem.Write(w, http.StatusUnauthorized, "login_needed", "sign in at /login")
+		return
+	}
+	page(w, http.StatusUnauthorized, `<p>This is for people who are signed in. <a href="`+html.EscapeString(to)+`">Sign in</a></p>`)
+}
+
+// page is one of the few that the door makes itself; body is HTML.
+func page(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte("<!doctype html>\n<html lang=\"en\">\n<title>Muster</title>\n" + body + "\n</html>\n"))
+}

@@ -1,0 +1,109 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"time"
+
+	driver "modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+
+	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/collector/store"
+)
+
+// Load puts the rows into an empty store.
+func (s *Store) Load(ctx context.Context, next func() (store.Row, error)) error {
+	return s.DB.Load(ctx, next, nil)
+}
+
+// changed notes in a transaction what it changes.
+func (s *Store) changed(counties []muster.County) {
+	s.all = s.all || len(counties) == 0
+	for _, c := range counties {
+		s.told[c] = true
+	}
+}
+
+// tell tells those who watch of what was committed.
+func (s *Store) tell() {
+	switch {
+	case s.all:
+		s.watchers.Tell(nil)
+	case len(s.told) > 0:
+		s.watchers.Tell(slices.Sorted(maps.Keys(s.told)))
+	}
+}
+
+// polled is how often Watch looks whether another process wrote.
+const polled = time.Second
+
+// Watch tells what changed.
+func (s *Store) Watch(ctx context.Context) <-chan []muster.County {
+	go func() {
+		t := time.NewTicker(polled)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+			}
+			s.mu.Lock()
+			// Where it fails so does the next commit, which says so.
+			_ = s.refresh(ctx)
+			s.mu.Unlock()
+		}
+	}()
+	return s.watchers.Watch(ctx)
+}
+
+// Once runs do unless a job of that name runs now. The lock is SQLite's own on an empty
+// file beside the store, so that it ends with the process that holds it.
+func (s *Store) Once(ctx context.Context, job string, do func(context.Context) error) (ran bool, err error) {
+	what := "lock job " + job
+	path := fmt.Sprintf("%s.%s.lock", s.path, url.PathEscape(job))
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=busy_timeout(0)")
+	if err != nil {
+		return false, wrap(what, err)
+	}
+	defer db.Close()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return false, wrap(what, err)
+	}
+	defer conn.Close()
+	var e *driver.Error
+	_, err = conn.ExecContext(ctx, `BEGIN EXCLUSIVE`)
+	switch {
+	case errors.As(err, &e) && e.Code()&0xff == codes.SQLITE_BUSY:
+		return false, nil
+	case err != nil:
+		return false, wrap(what, err)
+	}
+	return true, do(ctx)
+}
+
+// Ping reports whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	var tables int
+	return wrap("ask the store", s.reader.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables))
+}
+
+// About tells what the store is.
+func (s *Store) About(ctx context.Context) (store.About, error) {
+	a := store.About{Now: time.Now().UTC()}
+	err := s.reader.QueryRowContext(ctx, `SELECT 'SQLite ' || sqlite_version(), (SELECT max(version_id) FROM goose_db_version)`).Scan(&a.Database, &a.Schema)
+	for _, suffix := range []string{"", "-wal"} {
+		if f, err := os.Stat(s.path + suffix); err == nil {
+			a.Bytes += f.Size()
+		}
+	}
+	return a, wrap("ask about the store", err)
+}

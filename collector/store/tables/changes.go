@@ -1,0 +1,344 @@
+package tables
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/passmuster/muster"
+)
+
+// step is a report whose verdicts are held in another version than those of the one
+// before it.
+type step struct {
+	muster.Transition
+	version, was int64 // numbers of versions; was 0: it is the first
+}
+
+// differ are the changes from the one to the other, by control. A control that is gone
+// becomes not applicable.
+func differ(was, now map[string]muster.Status) []muster.Transition {
+	var list []muster.Transition
+	for control, to := range now {
+		if from, ok := was[control]; !ok || from != to {
+			list = append(list, muster.Transition{Control: control, From: from, To: to, First: !ok})
+		}
+	}
+	for control, from := range was {
+		if _, ok := now[control]; !ok && from != muster.StatusNotApplicable {
+			list = append(list, muster.Transition{Control: control, From: from, To: muster.StatusNotApplicable})
+		}
+	}
+	slices.SortFunc(list, func(a, b muster.Transition) int { return strings.Compare(a.Control, b.Control) })
+	return list
+}
+
+// statuses of a version by control; none of version 0.
+func (d *DB) statuses(ctx context.Context, q Querier, host muster.HostID, n int64) (map[string]muster.Status, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	var set, statuses []byte
+	if err := q.QueryRowContext(ctx, `SELECT control_set, statuses FROM versions WHERE host = $1 AND n = $2`, string(host), n).Scan(&set, &statuses); err != nil {
+		return nil, fmt.Errorf("version %d of host %s: %w", n, host, err)
+	}
+	names, err := d.names(ctx, q, string(set))
+	if err != nil {
+		return nil, err
+	}
+	return byControl(names, statuses), nil
+}
+
+func byControl(names []string, statuses []byte) map[string]muster.Status {
+	m := make(map[string]muster.Status, len(names))
+	for i := range min(len(names), len(statuses)) {
+		m[names[i]] = statusOf(statuses[i])
+	}
+	return m
+}
+
+// HostTransitions are an active host's, newest first by number. As it was shown they
+// are those of reports that were not late; in hindsight those of every report that was
+// made by then.
+func (d *DB) HostTransitions(ctx context.Context, v muster.View, id muster.HostID, limit int) ([]muster.Transition, error) {
+	var list []muster.Transition
+	i := d.instant(v)
+	err := d.Snapshot(ctx, "read transitions of "+string(id), func(q Querier) error {
+		ask := d.ask(i)
+		var hostname string
+		var county muster.County
+		err := q.QueryRowContext(ctx, `SELECT v.hostname, v.county`+ask.from(ask.one(id), false)+` AND v.state = 'active'`, ask.args...).Scan(&hostname, &county)
+		if err == sql.ErrNoRows {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		known, until := "r.newest = r.seq AND r.received_at", i.at
+		if i.hindsight {
+			known, until = "r.about_at", i.clock
+		}
+		steps, err := rows(ctx, q, func(r *sql.Rows) (step, error) {
+			s := step{Transition: muster.Transition{Host: id, Hostname: hostname, County: county}}
+			var received, collected int64
+			err := r.Scan(&s.Seq, &received, &collected, &s.version, &s.was)
+			s.ReceivedAt, s.CollectedAt = clock(received), fromSeconds(collected)
+			return s, err
+		}, `SELECT seq, received_at, collected_at, version, was FROM (
+				SELECT r.seq, r.received_at, r.collected_at, r.version, coalesce(lag(r.version) OVER (ORDER BY r.seq), 0) AS was
+				FROM reports r WHERE r.host = $1 AND `+known+` <= $2) s
+			WHERE version <> was ORDER BY seq DESC`, string(id), until)
+		if err != nil {
+			return err
+		}
+		list, err = d.walk(ctx, q, steps, limit, true)
+		return err
+	})
+	return list, err
+}
+
+// walk gathers the transitions of steps, at most limit; first ones where they are wanted.
+func (d *DB) walk(ctx context.Context, q Querier, steps []step, limit int, first bool) ([]muster.Transition, error) {
+	var list []muster.Transition
+	for _, s := range steps {
+		if int64(len(list)) >= most(limit) {
+			break
+		}
+		was, err := d.statuses(ctx, q, s.Host, s.was)
+		if err != nil {
+			return nil, err
+		}
+		now, err := d.statuses(ctx, q, s.Host, s.version)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range differ(was, now) {
+			if t := s.Transition; first || !c.First {
+				t.Control, t.From, t.To, t.First = c.Control, c.From, c.To, c.First
+				list = append(list, t)
+			}
+		}
+	}
+	return list[:min(int64(len(list)), most(limit))], nil
+}
+
+// Changes are the newest transitions of all active hosts, or of those in a county that
+// were made there, newest first, without those that are First. In hindsight they are in
+// the order in which they were made, and what only a late report makes a change of the
+// report after it is left out; HostTransitions has that too.
+func (d *DB) Changes(ctx context.Context, v muster.View, county muster.County, limit int) ([]muster.Transition, error) {
+	var list []muster.Transition
+	i := d.instant(v)
+	err := d.Snapshot(ctx, "read changes", func(q Querier) error {
+		// The first is just after the instant.
+		before := cursor{at: i.at + 1}
+		if i.hindsight {
+			before.at = i.clock + 1
+		}
+		for int64(len(list)) < most(limit) {
+			steps, next, err := d.changes(ctx, q, i, county, before, most(limit))
+			if err != nil {
+				return err
+			}
+			more, err := d.walk(ctx, q, steps, 0, false)
+			if err != nil {
+				return err
+			}
+			list = append(list, more...)
+			if next == before {
+				break
+			}
+			before = next
+		}
+		return nil
+	})
+	return list[:min(int64(len(list)), most(limit))], err
+}
+
+// cursor is a place in the changes: those before it are older.
+type cursor struct {
+	at, n int64
+	host  muster.HostID
+}
+
+// changes are versions in which something changed, the newest of those before a cursor,
+// and the cursor of the next ones. Of the limit that is looked at, those of hosts that
+// do not count are left out.
+func (d *DB) changes(ctx context.Context, q Querier, i instant, county muster.County, before cursor, limit int64) ([]step, cursor, error) {
+	ask := d.ask(i)
+	at := "from_at"
+	if i.hindsight {
+		at = "about_at"
+	}
+	where := fmt.Sprintf("changes > 0 AND (%s, host, n) < (%s, %s, %s)", at,
+		ask.arg(before.at), ask.arg(string(before.host)), ask.arg(before.n))
+	was := `SELECT max(p.n) FROM versions p WHERE p.host = m.host AND p.n < m.n AND p.late = 0`
+	if i.hindsight {
+		was = `SELECT p.version FROM reports p WHERE p.host = m.host AND p.seq < m.seq ORDER BY p.seq DESC LIMIT 1`
+	} else {
+		where += " AND late = 0"
+	}
+	here := ""
+	if county != "" {
+		c := ask.arg(string(county))
+		where, here = where+" AND county = "+c, " AND v.county = "+c
+	}
+	next := before
+	var steps []step
+	_, err := rows(ctx, q, func(r *sql.Rows) (struct{}, error) {
+		var s step
+		var received, collected int64
+		var hostname sql.NullString
+		err := r.Scan(&s.Host, &s.Seq, &s.County, &s.version, &next.at, &s.was, &received, &collected, &hostname)
+		s.Hostname, s.ReceivedAt, s.CollectedAt = hostname.String, clock(received), fromSeconds(collected)
+		next.host, next.n = s.Host, s.version
+		if hostname.Valid {
+			steps = append(steps, s)
+		}
+		return struct{}{}, err
+	}, `SELECT m.host, m.seq, m.county, m.n, m.at, coalesce((`+was+`), 0), r.received_at, r.collected_at, v.hostname
+		FROM (SELECT host, seq, county, n, `+at+` AS at FROM versions WHERE `+where+`
+			ORDER BY `+at+` DESC, host DESC, n DESC LIMIT `+ask.arg(limit)+`) m
+		JOIN reports r ON r.host = m.host AND r.seq = m.seq
+		JOIN hosts h ON h.id = m.host
+		LEFT JOIN versions v ON v.host = h.id AND v.n = `+ask.nth()+` AND v.from_at <= `+ask.arg(i.at)+` AND `+counted+here+`
+		ORDER BY m.at DESC, m.host DESC, m.n DESC`, ask.args...)
+	return steps, next, err
+}
+
+// inUse is the SQL for a host h that counts now.
+const inUse = `h.state = 'active' AND h.replaced_by = ''`
+
+// PolicyUse counts active hosts by policy and ring.
+func (d *DB) PolicyUse(ctx context.Context) ([]muster.PolicyUse, error) {
+	type group struct {
+		policy string
+		ring   muster.Ring
+	}
+	type part struct {
+		policy string
+		county muster.County
+		host   muster.HostID
+		hosts  int
+	}
+	scan := func(r *sql.Rows) (p part, err error) {
+		err = r.Scan(&p.policy, &p.county, &p.host, &p.hosts)
+		return p, err
+	}
+	var list []muster.PolicyUse
+	err := d.Snapshot(ctx, "count hosts by policy", func(q Querier) error {
+		members, err := rows(ctx, q, func(r *sql.Rows) (m muster.RingMember, err error) {
+			err = r.Scan(&m.County, &m.Host, &m.Ring)
+			return m, err
+		}, `SELECT county, host, ring FROM rings`)
+		if err != nil {
+			return err
+		}
+		parts, err := rows(ctx, q, scan, `SELECT h.policy_digest, h.county, '', count(*) FROM hosts h
+			WHERE `+inUse+` GROUP BY h.policy_digest, h.county`)
+		if err != nil {
+			return err
+		}
+		// Those with a ring of their own count there instead.
+		own, err := rows(ctx, q, scan, `SELECT h.policy_digest, h.county, h.id, 1 FROM rings r JOIN hosts h ON h.id = r.host WHERE r.host <> '' AND `+inUse)
+		if err != nil {
+			return err
+		}
+		use := map[group]int{}
+		for _, p := range parts {
+			use[group{p.policy, muster.RingOf(members, "", p.county)}] += p.hosts
+		}
+		for _, p := range own {
+			use[group{p.policy, muster.RingOf(members, "", p.county)}]--
+			use[group{p.policy, muster.RingOf(members, p.host, p.county)}]++
+		}
+		for g, n := range use {
+			if n == 0 {
+				continue
+			}
+			u := muster.PolicyUse{Policy: g.policy, Ring: g.ring, Hosts: n}
+			err := q.QueryRowContext(ctx, `SELECT v.policy FROM hosts h JOIN versions v ON v.host = h.id AND v.n = h.version
+				WHERE `+inUse+` AND h.policy_digest = $1 LIMIT 1`, g.policy).Scan(&u.Revision)
+			if err != nil {
+				return err
+			}
+			list = append(list, u)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// maxCompared bounds the hosts that PolicyEffect compares. Of more it takes some of each
+// county, by their ids, which are random.
+const maxCompared = 2000
+
+// PolicyEffect compares the last verdicts before a policy with the first under it, on
+// the active hosts that judge by it now, or where they are many on some of them.
+func (d *DB) PolicyEffect(ctx context.Context, policy string) (muster.PolicyEffect, error) {
+	var e muster.PolicyEffect
+	err := d.Snapshot(ctx, "compare policy "+policy, func(q Querier) error {
+		all := 0
+		counties, err := rows(ctx, q, func(r *sql.Rows) (c muster.CountyStanding, err error) {
+			err = r.Scan(&c.County, &c.Hosts)
+			all += c.Hosts
+			return c, err
+		}, `SELECT h.county, count(*) FROM hosts h WHERE `+inUse+` AND h.policy_digest = $1 GROUP BY h.county`, policy)
+		if err != nil {
+			return err
+		}
+		changes := map[muster.PolicyChange]int{}
+		for _, c := range counties {
+			some := c.Hosts
+			if all > maxCompared {
+				some = (c.Hosts*maxCompared + all - 1) / all
+			}
+			n, err := d.effect(ctx, q, policy, c.County, some, changes)
+			if err != nil {
+				return err
+			}
+			e.Compared += n
+		}
+		for c, n := range changes {
+			c.Hosts = n
+			e.Changes = append(e.Changes, c)
+		}
+		slices.SortFunc(e.Changes, func(a, b muster.PolicyChange) int {
+			return cmp.Or(cmp.Compare(b.Hosts, a.Hosts), cmp.Compare(a.Control, b.Control),
+				cmp.Compare(a.Was, b.Was), cmp.Compare(a.Became, b.Became))
+		})
+		return nil
+	})
+	return e, err
+}
+
+// effect compares some hosts of a county, adds to changes how many of them each was on,
+// and returns how many had a report before.
+func (d *DB) effect(ctx context.Context, q Querier, policy string, county muster.County, some int, changes map[muster.PolicyChange]int) (compared int, err error) {
+	type pair struct{ was, now packed }
+	pairs, err := rows(ctx, q, func(r *sql.Rows) (p pair, err error) {
+		err = r.Scan(&p.was.set, &p.was.statuses, &p.now.set, &p.now.statuses)
+		return p, err
+	}, `SELECT b.control_set, b.statuses, a.control_set, a.statuses FROM (
+			SELECT h.id, (SELECT max(x.n) FROM versions x WHERE x.host = h.id AND x.late = 0 AND x.policy_digest <> $1) AS n
+			FROM hosts h WHERE `+inUse+` AND h.policy_digest = $1 AND h.county = $2 ORDER BY h.id LIMIT $3) t
+		JOIN versions b ON b.host = t.id AND b.n = t.n AND length(b.control_set) > 0
+		JOIN versions a ON a.host = t.id AND a.n = (SELECT min(y.n) FROM versions y WHERE y.host = t.id AND y.n > t.n AND y.late = 0)`,
+		policy, string(county), some)
+	for _, p := range pairs {
+		was, err := d.names(ctx, q, p.was.set)
+		if err != nil {
+			return 0, err
+		}
+		now, err := d.names(ctx, q, p.now.set)
+		if err != nil {
+			return 0, err
+		}
+		for _, t := range differ(byControl(was, p.was.statuses), byControl(now, p.now.statuses)) {
+			changes[muster.PolicyChange{Control: t.Control, New: t.First, Was: t.From, Became: t.To}]++
+		}
+	}
+	return len(pairs), err
+}

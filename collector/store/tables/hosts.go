@@ -1,0 +1,365 @@
+package tables
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/passmuster/muster"
+)
+
+// maxScan bounds the hosts that are looked at for one page.
+const maxScan = 2000
+
+// Hosts that are active, a page of them. With a control or a policy, replaced ones
+// are left out.
+func (d *DB) Hosts(ctx context.Context, v muster.View, hq muster.HostQuery) (muster.HostPage, error) {
+	var page muster.HostPage
+	i := d.instant(v)
+	err := d.Snapshot(ctx, "read hosts", func(q Querier) error {
+		in, after, _ := strings.Cut(hq.After, " ")
+		county, look := muster.County(in), int64(maxScan)
+		if hq.Limit <= 0 {
+			look = math.MaxInt32
+		}
+		if hq.County != "" && hq.County != county {
+			county, after = hq.County, ""
+		}
+		counties, err := d.searched(ctx, q, v, hq, county)
+		if err != nil {
+			return err
+		}
+		for _, c := range counties {
+			if c != county {
+				after = ""
+			}
+			room := most(hq.Limit) - int64(len(page.Hosts))
+			n, last, err := d.span(ctx, q, c, after, look)
+			if err != nil {
+				return err
+			}
+			hosts, err := d.within(ctx, q, i, c, after, last, hq, room)
+			if err != nil {
+				return err
+			}
+			page.Hosts = append(page.Hosts, hosts...)
+			if int64(len(hosts)) == room {
+				last = hosts[room-1].ID
+			} else if look -= n; look > 0 {
+				continue
+			}
+			page.Next = string(c) + " " + string(last)
+			return nil
+		}
+		return nil
+	})
+	return page, err
+}
+
+// searched are the counties in which hosts may be found, the first one and those after it.
+func (d *DB) searched(ctx context.Context, q Querier, v muster.View, hq muster.HostQuery, first muster.County) ([]muster.County, error) {
+	if hq.County != "" {
+		return []muster.County{hq.County}, nil
+	}
+	var list []muster.County
+	for c := ""; ; {
+		err := q.QueryRowContext(ctx, `SELECT coalesce(min(county), '') FROM residents WHERE county > $1`, c).Scan(&c)
+		if err != nil {
+			return nil, err
+		}
+		if c == "" {
+			break
+		}
+		list = append(list, muster.County(c))
+	}
+	if hq.Control != "" && hq.Limit > 0 && v.Known != muster.KnownNow {
+		rare, err := d.rare(ctx, q, v, hq.Control, len(list))
+		if err != nil {
+			return nil, err
+		}
+		list = slices.DeleteFunc(list, func(c muster.County) bool { return rare != nil && !rare[c] })
+	}
+	return slices.DeleteFunc(list, func(c muster.County) bool { return c < first }), nil
+}
+
+// rare are the counties where the control fails or is unknown on a host, if these are
+// less than half of all; else nil, and looking for them is not worth it.
+func (d *DB) rare(ctx context.Context, q Querier, v muster.View, control string, all int) (map[muster.County]bool, error) {
+	t, err := d.tally(ctx, q, v, true, "")
+	if err != nil {
+		return nil, err
+	}
+	found := map[muster.County]bool{}
+	for county, controls := range t.counts {
+		if n := controls[control]; n != nil && n[1]+n[2]+n[4] > 0 {
+			found[county] = true
+		}
+	}
+	if 2*len(found) >= all {
+		return nil, nil
+	}
+	// The counts are without stale hosts.
+	ask := d.ask(d.instant(v))
+	var counties []muster.County
+	list, err := rows(ctx, q, func(r *sql.Rows) (p packed, err error) {
+		var county string
+		var set []byte
+		err = r.Scan(&county, &set, &p.statuses)
+		counties, p.set = append(counties, muster.County(county)), string(set)
+		return p, err
+	}, `SELECT v.county, v.control_set, v.statuses`+ask.from(ask.silent(), false)+` AND `+counted, ask.args...)
+	for k, p := range list {
+		if bad, err := d.bad(ctx, q, p, control); err != nil {
+			return nil, err
+		} else if bad {
+			found[counties[k]] = true
+		}
+	}
+	return found, err
+}
+
+// bad reports whether the control fails or is unknown.
+func (d *DB) bad(ctx context.Context, q Querier, p packed, control string) (bool, error) {
+	names, err := d.names(ctx, q, p.set)
+	n := slices.Index(names, control)
+	return n >= 0 && n < len(p.statuses) && unmet(p.statuses[n]), err
+}
+
+// span looks at the next hosts of a county by id: how many there are, at most limit, and
+// the last of them.
+func (d *DB) span(ctx context.Context, q Querier, county muster.County, after string, limit int64) (n int64, last muster.HostID, err error) {
+	err = q.QueryRowContext(ctx, `SELECT count(*), coalesce(max(host), '') FROM (SELECT host FROM residents
+		WHERE county = $1 AND host > $2 ORDER BY host LIMIT $3) s`, string(county), after, limit).Scan(&n, &last)
+	return n, last, err
+}
+
+// within are the active hosts of a county with ids above after up to last, by id, at
+// most limit.
+func (d *DB) within(ctx context.Context, q Querier, i instant, county muster.County, after string, last muster.HostID, hq muster.HostQuery, limit int64) ([]muster.HostStanding, error) {
+	ask := d.ask(i)
+	where := ` AND d.host > ` + ask.arg(after) + ` AND d.host <= ` + ask.arg(string(last)) + ` AND v.state = 'active'`
+	if hq.Control != "" || hq.Policy != "" {
+		where += ` AND v.replaced_by = ''`
+	}
+	if hq.Policy != "" {
+		where += ` AND ` + ask.verdicts("policy_digest") + ` = ` + ask.arg(hq.Policy)
+	}
+	where += ` ORDER BY d.host`
+	from := func(heard bool) string { return ask.from(ask.everyone(county), heard) + where }
+	if hq.Control == "" {
+		return rows(ctx, q, func(r *sql.Rows) (muster.HostStanding, error) { return scanStanding(r) },
+			`SELECT `+ask.columns(ask.replaces())+from(true)+` LIMIT `+ask.arg(limit), ask.args...)
+	}
+	list, err := rows(ctx, q, scanPacked, `SELECT h.id, `+ask.verdicts("control_set", "statuses")+`, '', ''`+from(false), ask.args...)
+	if err != nil {
+		return nil, err
+	}
+	var ids []muster.HostID
+	for _, p := range list {
+		bad, err := d.bad(ctx, q, p, hq.Control)
+		if err != nil {
+			return nil, err
+		}
+		if bad && int64(len(ids)) < limit {
+			ids = append(ids, p.host)
+		}
+	}
+	return d.standings(ctx, q, i, ids, hq.Control)
+}
+
+// atOnce is how many hosts one query names.
+const atOnce = 500
+
+// standings are those of the hosts, in their order, with their findings of a control
+// where one is named; they have it.
+func (d *DB) standings(ctx context.Context, q Querier, i instant, ids []muster.HostID, control string) ([]muster.HostStanding, error) {
+	all := make([]muster.HostStanding, 0, len(ids))
+	for some := range slices.Chunk(ids, atOnce) {
+		ask := d.ask(i)
+		in := make([]string, len(some))
+		for k, id := range some {
+			in[k] = ask.arg(string(id))
+		}
+		these := source{"hosts h", "h.id IN (" + strings.Join(in, ", ") + ")"}
+		columns := ask.columns(ask.replaces())
+		if control != "" {
+			columns += ", " + ask.verdicts("control_set", "statuses", "since", "waivers")
+		}
+		var verdicts []packed
+		hosts, err := rows(ctx, q, func(r *sql.Rows) (muster.HostStanding, error) {
+			if control == "" {
+				return scanStanding(r)
+			}
+			var p packed
+			h, err := scanStanding(r, &p.set, &p.statuses, &p.since, &p.waivers)
+			p.host = h.ID
+			verdicts = append(verdicts, p)
+			return h, err
+		}, `SELECT `+columns+ask.from(these, true), ask.args...)
+		if err != nil {
+			return nil, err
+		}
+		for k, p := range verdicts {
+			found, err := d.findings(ctx, q, p, i.hindsight, func(c string, _ byte) bool { return c == control })
+			if err != nil {
+				return nil, err
+			}
+			for n := range found {
+				hosts[k].Finding = &found[n]
+			}
+		}
+		all = append(all, hosts...)
+	}
+	order := make(map[muster.HostID]int, len(ids))
+	for n, id := range ids {
+		order[id] = n
+	}
+	slices.SortFunc(all, func(a, b muster.HostStanding) int { return order[a.ID] - order[b.ID] })
+	return all, nil
+}
+
+// Host returns an active host.
+func (d *DB) Host(ctx context.Context, v muster.View, id muster.HostID) (muster.HostStanding, error) {
+	ask := d.ask(d.instant(v))
+	list, err := rows(ctx, d.Read, func(r *sql.Rows) (muster.HostStanding, error) { return scanStanding(r) },
+		`SELECT `+ask.columns(ask.replaces())+ask.from(ask.one(id), true)+` AND v.state = 'active'`, ask.args...)
+	if err == nil && len(list) == 0 {
+		err = sql.ErrNoRows
+	}
+	if err != nil {
+		return muster.HostStanding{}, d.Wrap("read host "+string(id), err)
+	}
+	return list[0], nil
+}
+
+// HostFindings are all findings of an active host.
+func (d *DB) HostFindings(ctx context.Context, v muster.View, id muster.HostID) ([]muster.FindingStanding, error) {
+	ask := d.ask(d.instant(v))
+	return d.unpack(ctx, "read findings of "+string(id), ask, ask.one(id), `v.state = 'active'`,
+		func(string, byte) bool { return true })
+}
+
+// CountyFindings are the fails and unknowns of the county's active hosts.
+func (d *DB) CountyFindings(ctx context.Context, v muster.View, county muster.County) ([]muster.FindingStanding, error) {
+	ask := d.ask(d.instant(v))
+	return d.unpack(ctx, "read findings of "+string(county), ask, ask.everyone(county), counted,
+		func(_ string, status byte) bool { return unmet(status) })
+}
+
+func (d *DB) unpack(ctx context.Context, what string, ask *question, of source, where string, choose func(string, byte) bool) ([]muster.FindingStanding, error) {
+	var all []muster.FindingStanding
+	err := d.Snapshot(ctx, what, func(q Querier) error {
+		list, err := rows(ctx, q, scanPacked, `SELECT h.id, `+ask.verdicts("control_set", "statuses", "since", "waivers")+
+			ask.from(of, false)+` AND `+where, ask.args...)
+		for _, p := range list {
+			if err != nil {
+				break
+			}
+			var found []muster.FindingStanding
+			found, err = d.findings(ctx, q, p, ask.hindsight, choose)
+			all = append(all, found...)
+		}
+		return err
+	})
+	return all, err
+}
+
+// HostReports are newest first by number.
+func (d *DB) HostReports(ctx context.Context, id muster.HostID, before uint64, limit int) ([]muster.ReportStanding, error) {
+	below := int64(math.MaxInt64)
+	if before > 0 && before < math.MaxInt64 {
+		below = int64(before)
+	}
+	list, err := rows(ctx, d.Read, func(r *sql.Rows) (p muster.ReportStanding, err error) {
+		var digest []byte
+		var received, collected int64
+		var way int
+		err = r.Scan(&p.Host, &p.Seq, &digest, &received, &collected, &p.Late, &way, &p.Evidence)
+		copy(p.Digest[:], digest)
+		p.ReceivedAt, p.CollectedAt, p.Way = clock(received), fromSeconds(collected), muster.WayUplink
+		if way == 1 {
+			p.Way = muster.WayCourier
+		}
+		return p, err
+	}, `SELECT r.host, r.seq, r.digest, r.received_at, r.collected_at, r.newest <> r.seq, r.way,
+			EXISTS (SELECT 1 FROM evidence e WHERE e.host = r.host AND e.seq = r.seq)
+		FROM reports r WHERE r.host = $1 AND r.seq < $2 ORDER BY r.seq DESC LIMIT $3`, string(id), below, most(limit))
+	return list, d.Wrap("read reports of "+string(id), err)
+}
+
+// Quiet are the stale hosts, the longest silent first.
+func (d *DB) Quiet(ctx context.Context, v muster.View, county muster.County, limit int) ([]muster.HostStanding, error) {
+	var list []muster.HostStanding
+	i := d.instant(v)
+	err := d.Snapshot(ctx, "read quiet hosts", func(q Querier) error {
+		ask := d.ask(i)
+		silent := "CASE WHEN h.last_seen > h.enrolled_at THEN h.last_seen ELSE h.enrolled_at END"
+		switch {
+		case i.hindsight:
+			silent = "coalesce(n.about_at, h.enrolled_at)"
+		case !i.now():
+			silent = "CASE WHEN n.received_at > h.enrolled_at THEN n.received_at ELSE h.enrolled_at END"
+		}
+		of := ask.everyone(county)
+		if county == "" && !i.hindsight {
+			of = ask.silent()
+		}
+		ids, err := rows(ctx, q, func(r *sql.Rows) (id muster.HostID, err error) {
+			err = r.Scan(&id)
+			return id, err
+		}, `SELECT h.id`+ask.from(of, true)+` AND `+counted+` AND `+ask.stale()+` ORDER BY `+silent+`, h.id LIMIT `+ask.arg(most(limit)), ask.args...)
+		if err != nil {
+			return err
+		}
+		list, err = d.standings(ctx, q, i, ids, "")
+		return err
+	})
+	return list, err
+}
+
+// silent are the hosts that were silent for too long, as it was shown.
+func (q *question) silent() source {
+	clock, today := q.arg(q.clock), q.arg(day(q.clock))
+	query := fmt.Sprintf(`SELECT id AS host FROM hosts WHERE stale_day <= %s AND stale_at <= %s`, today, clock)
+	if !q.now() {
+		query += fmt.Sprintf(` UNION ALL SELECT host FROM silences WHERE until_at > %[1]s AND from_at <= %[1]s`, clock)
+	}
+	return these(query)
+}
+
+// Pending are the hosts that wait for approval. Replaces is whose place one would take.
+func (d *DB) Pending(ctx context.Context, county muster.County) ([]muster.HostStanding, error) {
+	ask := d.ask(d.instant(muster.View{}))
+	where := ` AND h.state = 'pending'`
+	if county != "" {
+		where += ` AND h.county = ` + ask.arg(string(county))
+	}
+	list, err := rows(ctx, d.Read, func(r *sql.Rows) (muster.HostStanding, error) { return scanStanding(r) },
+		`SELECT `+ask.columns(`coalesce((SELECT min(o.id) FROM hosts o WHERE o.machine = h.machine AND o.machine <> ''
+			AND o.county = h.county AND o.state = 'active' AND o.replaced_by = ''), '')`)+
+			ask.from(source{"hosts h", "h.id <> ''"}, true)+where+` ORDER BY h.enrolled_at, h.id`, ask.args...)
+	return list, d.Wrap("read pending hosts", err)
+}
+
+// Expected are a county's expected hosts, or with "" all, by county and name. In
+// hindsight they are those that are expected now and were then.
+func (d *DB) Expected(ctx context.Context, v muster.View, county muster.County) ([]muster.ExpectedHost, error) {
+	ask := d.ask(d.instant(v))
+	query := `SELECT e.county, e.shown, e.profile, e.note, e.since, e.host FROM expected e WHERE ` + ask.shown("e")
+	if ask.hindsight {
+		query += ` AND e.since <= ` + ask.arg(ask.clock)
+	}
+	if county != "" {
+		query += ` AND e.county = ` + ask.arg(string(county))
+	}
+	list, err := rows(ctx, d.Read, func(r *sql.Rows) (e muster.ExpectedHost, err error) {
+		var since int64
+		err = r.Scan(&e.County, &e.Name, &e.Profile, &e.Note, &since, &e.Host)
+		e.Since = clock(since)
+		return e, err
+	}, query+` ORDER BY e.county, e.name`, ask.args...)
+	return list, d.Wrap("read expected hosts", err)
+}
