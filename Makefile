@@ -10,13 +10,15 @@ FUZZTIME  ?= 10s
 DEMO      ?=
 BENCH     ?=
 SOAK      ?=
-RACE      := ./agent/eval ./collector ./internal/seal ./internal/service ./internal/wire ./internal/durable ./agent/state ./agent/outbox ./agent/uplink ./collector/ingest ./collector/store/...
+LOAD      ?=
+CHAOS     ?=
+RACE      := ./agent/eval ./collector ./internal/seal ./internal/service ./internal/wire ./internal/durable ./agent/state ./agent/outbox ./agent/uplink ./collector/door ./collector/hooks ./collector/ingest ./collector/store/...
 
 # The same for builds, vet and tests, so that Tailscale and OPA are compiled once.
 export CGO_ENABLED = 0
 export GOFLAGS := -trimpath $(GOFLAGS)
 
-.PHONY: help build demo check test test-windows test-packages lint race crash soak burst bench fuzz golden shots clean
+.PHONY: help build demo check test test-windows test-packages lint race crash soak chaos burst load bench fuzz golden shots clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,10 +66,16 @@ crash: build test-packages ## break both programs at every system call, kill the
 soak: build ## fifty computers in a tailnet, sixty days of outages (SOAK=-short: eight, four days)
 	$(GO) run ./internal/soak -bin bin $(SOAK)
 
+chaos: build test-packages ## two collectors and a PostgreSQL that are killed under load for ten minutes (CHAOS=-short: one)
+	$(GO) run ./internal/chaos -bin bin $(CHAOS)
+
 burst: build ## 2,000 agents with 24 reports each, at once
 	$(GO) run ./internal/bench -bin bin -only burst
 
-bench: build ## times and sizes, with their targets (BENCH='-only day' runs a part)
+load: build test-packages ## what both stores take in, answer and weigh, for 100,000 hosts (LOAD='-only pages -db SQLite' runs a part)
+	$(GO) run ./collector/store/load -bin bin $(LOAD)
+
+bench: build load ## times and sizes, with their targets (BENCH='-only day' runs a part)
 	$(GO) run ./internal/bench -bin bin $(BENCH)
 
 fuzz: ## every fuzz test for FUZZTIME each

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/collector/store"
+	"github.com/passmuster/muster/internal/figure"
+)
+
+// question is what a page asks, about a random county, host and control.
+type question struct {
+	name string
+	ask  func(context.Context, store.Store, muster.View, *picks) error
+}
+
+type picks struct {
+	county  muster.County
+	host    muster.HostID
+	control string
+}
+
+// The heaviest questions of the overview, county, control and host pages.
+var questions = []question{
+	{"overview: counties", func(ctx context.Context, s store.Store, v muster.View, _ *picks) error {
+		list, err := s.Counties(ctx, v)
+		return some(len(list), err)
+	}},
+	{"overview: controls", func(ctx context.Context, s store.Store, v muster.View, _ *picks) error {
+		list, err := s.Controls(ctx, v, "")
+		return some(len(list), err)
+	}},
+	{"overview: newest changes", func(ctx context.Context, s store.Store, v muster.View, _ *picks) error {
+		_, err := s.Changes(ctx, v, "", 50)
+		return err
+	}},
+	{"overview: gone quiet", func(ctx context.Context, s store.Store, v muster.View, _ *picks) error {
+		_, err := s.Quiet(ctx, v, "", 50)
+		return err
+	}},
+	{"overview: 90 days", func(ctx context.Context, s store.Store, v muster.View, _ *picks) error {
+		at := v.At
+		if v.Now() {
+			at = time.Now()
+		}
+		_, err := s.Days(ctx, "", at.AddDate(0, 0, -90), at)
+		return err
+	}},
+	{"county: hosts", func(ctx context.Context, s store.Store, v muster.View, p *picks) error {
+		page, err := s.Hosts(ctx, v, muster.HostQuery{County: p.county})
+		return some(len(page.Hosts), err)
+	}},
+	{"county: findings", func(ctx context.Context, s store.Store, v muster.View, p *picks) error {
+		list, err := s.CountyFindings(ctx, v, p.county)
+		return some(len(list), err)
+	}},
+	{"county: controls", func(ctx context.Context, s store.Store, v muster.View, p *picks) error {
+		list, err := s.Controls(ctx, v, p.county)
+		return some(len(list), err)
+	}},
+	{"control: by county", func(ctx context.Context, s store.Store, v muster.View, p *picks) error {
+		list, err := s.ControlCounties(ctx, v, p.control)
+		return some(len(list), err)
+	}},
+	{"control: first 100 hosts", func(ctx context.Context, s store.Store, v muster.View, p *picks) error {
+		page, err := s.Hosts(ctx, v, muster.HostQuery{Control: p.control, Limit: 100})
+		return some(len(page.Hosts), err)
+	}},
+	{"host: standing, findings, transitions, reports", func(ctx context.Context, s store.Store, v muster.View, p *picks) error {
+		if _, err := s.Host(ctx, v, p.host); err != nil {
+			return err
+		}
+		if _, err := s.HostFindings(ctx, v, p.host); err != nil {
+			return err
+		}
+		if _, err := s.HostTransitions(ctx, v, p.host, 100); err != nil {
+			return err
+		}
+		list, err := s.HostReports(ctx, p.host, 0, 100)
+		return some(len(list), err)
+	}},
+}
+
+// askFor bounds how long one question is asked again and again.
+const askFor = 20 * time.Second
+
+// some refuses an empty answer, which would be fast for nothing.
+func some(n int, err error) error {
+	if err == nil && n == 0 {
+		err = errors.New("the answer is empty")
+	}
+	return err
+}
+
+// pages fills a store with a state's history and asks it what pages ask.
+func pages(ctx context.Context, o options, d database, _ string) (err error) {
+	h := newHistory(o.hosts, o.days)
+	fmt.Fprintf(o.out, "\n== pages, %s: %d hosts, %d controls, %d days of a report a host\n", d.name, h.hosts, controls, h.days)
+	dsn, err := d.fresh()
+	if err != nil {
+		return err
+	}
+	s, err := d.open(ctx, dsn, store.Options{Now: h.now})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	start, rows := time.Now(), 0
+	next, stop := pull(h, &rows)
+	err = s.Load(ctx, next)
+	stop()
+	if err != nil {
+		return err
+	}
+	o.figure(d.name+", rows loaded, million", float64(rows)/1e6, figure.Target{})
+	o.figure("  in, s", time.Since(start).Seconds(), figure.Target{})
+	start = time.Now()
+	if err := s.Rollup(ctx, h.now().Add(-2*time.Minute)); err != nil {
+		return err
+	}
+	o.figure(d.name+", the newest roll-up, s", time.Since(start).Seconds(), figure.Target{})
+	about, err := s.About(ctx)
+	if err != nil {
+		return err
+	}
+	o.figure(d.name+", on disk without envelopes, GB", float64(about.Bytes)/1e9, figure.Target{})
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, view := range []struct {
+		name  string
+		known muster.Knowledge
+		bound float64
+	}{{"now", "", 50}, {"as of", muster.KnownThen, 200}, {"as of, in hindsight", muster.KnownNow, 200}} {
+		for _, q := range questions {
+			times := make([]time.Duration, 0, o.asks)
+			for i, first := 0, time.Now(); i < o.asks+5 && (i < 15 || time.Since(first) < askFor); i++ {
+				var v muster.View
+				if view.name != "now" {
+					v = muster.View{At: h.now().Add(-time.Duration(random.Int64N(int64(time.Duration(h.days-31) * dayLong)))).Truncate(time.Second), Known: view.known}
+				}
+				n := random.IntN(h.hosts)
+				p := &picks{county(n), h.ids[n], control(random.IntN(controls))}
+				began := time.Now()
+				if err := q.ask(ctx, s, v, p); err != nil {
+					return fmt.Errorf("%s, %s at %s: %w", q.name, view.name, v.At, err)
+				}
+				if i >= 5 { // the first are for what is not in memory yet
+					times = append(times, time.Since(began))
+				}
+			}
+			slices.Sort(times)
+			ms := func(share float64) float64 {
+				return float64(times[min(len(times)-1, int(share*float64(len(times))))].Microseconds()) / 1000
+			}
+			fmt.Fprintf(o.out, "%-60s %10.2f\n", d.name+", "+view.name+", "+q.name+", median ms", ms(0.5))
+			o.figure("  p99, ms", ms(0.99), figure.AtMost(view.bound))
+		}
+	}
+	return nil
+}
+
+// pull turns the rows of a history into what Load asks for.
+func pull(h *history, rows *int) (next func() (store.Row, error), stop func()) {
+	give, stop := iter.Pull(h.rows())
+	return func() (store.Row, error) {
+		r, ok := give()
+		if !ok {
+			return store.Row{}, io.EOF
+		}
+		*rows++
+		return r, nil
+	}, stop
+}
