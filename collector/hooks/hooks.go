@@ -235,7 +235,8 @@ func (h *receiver) post(ctx context.Context, from string, e muster.Event, now ti
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "muster-collector/"+muster.Version)
-	id := "event_" + strconv.FormatInt(e.ID, 10)
+	// With its time, because numbers come again after an older backup was restored.
+	id := fmt.Sprintf("event_%d_%d", e.ID, e.At.UnixMicro())
 	req.Header.Set("Webhook-Id", id)
 	req.Header.Set("Webhook-Timestamp", strconv.FormatInt(now.Unix(), 10))
 	if len(h.Secrets) > 0 {

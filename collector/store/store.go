@@ -128,7 +128,7 @@ type Store interface {
 	// Distribute makes a Delivery of each event that none was made of yet, to every
 	// hook that hooks names for it.
 	Distribute(ctx context.Context, hooks func(muster.Event) []string) error
-	// Due are deliveries whose NextAt has come, the oldest first, at most limit.
+	// Due are deliveries whose NextAt has come, the oldest first, at most limit of each hook.
 	Due(ctx context.Context, limit int) ([]muster.Delivery, error)
 	// Delivered keeps what became of an attempt.
 	Delivered(ctx context.Context, d muster.Delivery) error

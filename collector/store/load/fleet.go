@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -154,17 +155,21 @@ func (c *client) post(ctx context.Context, path, kind string, body []byte) ([]by
 	return b, err
 }
 
-// ship sends the frames, one a request, and gives how many a second are stored and
+// ship sends the frames, so many a request, and gives how many a second are stored and
 // receipted.
-func (c *client) ship(ctx context.Context, frames [][]byte) (perSecond float64, err error) {
+func (c *client) ship(ctx context.Context, frames [][]byte, together int) (perSecond float64, err error) {
+	var bodies [][]byte
+	for chunk := range slices.Chunk(frames, together) {
+		bodies = append(bodies, slices.Concat(chunk...))
+	}
 	var next, stored atomic.Int64
 	failed := make([]error, connections)
 	var all sync.WaitGroup
 	start := time.Now()
 	for w := range connections {
 		all.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(frames) && failed[w] == nil; i = int(next.Add(1)) - 1 {
-				answer, err := c.post(ctx, "/v1/reports", wire.TypeSeq, frames[i])
+			for i := int(next.Add(1)) - 1; i < len(bodies) && failed[w] == nil; i = int(next.Add(1)) - 1 {
+				answer, err := c.post(ctx, "/v1/reports", wire.TypeSeq, bodies[i])
 				failed[w] = err
 				stored.Add(int64(bytes.Count(answer, []byte(wire.CodeStored))))
 			}

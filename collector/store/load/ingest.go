@@ -13,11 +13,15 @@ import (
 	"github.com/passmuster/muster/internal/wire"
 )
 
+// batch is how many reports a connected computer brings of others, or a host after a
+// day offline.
+const batch = 25
+
 // ingest measures a real collector over HTTP, with this program on the same
 // processors, beside the same database written raw in the same run. Every report is
 // signed by a key of its own, and verified.
 func ingest(ctx context.Context, o options, d database, dir string) (err error) {
-	fmt.Fprintf(o.out, "\n== ingest, %s: %d hosts, one report a request, %d connections\n", d.name, o.ingestHosts, connections)
+	fmt.Fprintf(o.out, "\n== ingest, %s: %d hosts, one report a request unless said, %d connections\n", d.name, o.ingestHosts, connections)
 	before, err := raw(ctx, d)
 	if err != nil {
 		return fmt.Errorf("raw: %w", err)
@@ -56,7 +60,7 @@ func ingest(ctx context.Context, o options, d database, dir string) (err error) 
 		return err
 	}
 	// A round is made before its time is taken.
-	round := func(change func(*host)) (float64, error) {
+	round := func(change func(*host), together int) (float64, error) {
 		frames := make([][]byte, len(fleet))
 		if err := each(len(fleet), func(i int) (err error) {
 			change(fleet[i])
@@ -65,26 +69,25 @@ func ingest(ctx context.Context, o options, d database, dir string) (err error) 
 		}); err != nil {
 			return 0, err
 		}
-		return api.ship(ctx, frames)
-	}
-	first, err := round(func(*host) {})
-	if err != nil {
-		return err
-	}
-	differ, err := round((*host).differ)
-	if err != nil {
-		return err
+		return api.ship(ctx, frames, together)
 	}
 	same := func(*host) {}
-	unchanged, err := round(same)
+	first, err := round(same, 1)
 	if err != nil {
 		return err
 	}
-	again, err := round(same)
+	differ, err := round((*host).differ, 1)
 	if err != nil {
 		return err
 	}
-	unchanged = 2 / (1/unchanged + 1/again)
+	unchanged, err := round(same, 1)
+	if err != nil {
+		return err
+	}
+	batches, err := round(same, batch)
+	if err != nil {
+		return err
+	}
 	peak, err := c.MiB("VmHWM")
 	if err != nil {
 		return err
@@ -102,6 +105,8 @@ func ingest(ctx context.Context, o options, d database, dir string) (err error) 
 	o.figure("  of the raw upserts, %", 100*differ/ceiling.upserts, figure.AtLeast(40))
 	o.figure(d.name+", unchanged reports, reports/s", unchanged, figure.Target{})
 	o.figure("  of the raw touches, %", 100*unchanged/ceiling.touches, figure.AtLeast(40))
+	o.figure(fmt.Sprintf("%s, unchanged reports, %d a request, reports/s", d.name, batch), batches, figure.Target{})
+	o.figure("  of the raw touches, %", 100*batches/ceiling.touches, figure.AtLeast(40))
 	o.figure(d.name+", collector's peak memory meanwhile, MB", peak*1.048576, figure.AtMost(150))
 	return nil
 }

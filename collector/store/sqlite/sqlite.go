@@ -89,11 +89,11 @@ func (s *Store) open(ctx context.Context, path string) error {
 	}
 	var err error
 	// Checkpoints are paid by commits: fewer and larger ones rewrite hot pages less often.
-	if s.writer, err = sql.Open("sqlite", dsn("wal_autocheckpoint(8000)", "cache_size(-32768)")); err != nil {
+	if s.writer, err = sql.Open("sqlite", dsn("wal_autocheckpoint(8000)", "cache_size(-16384)")); err != nil {
 		return err
 	}
 	s.writer.SetMaxOpenConns(1)
-	if s.reader, err = sql.Open("sqlite", dsn("query_only(on)", "cache_size(-8192)")); err != nil {
+	if s.reader, err = sql.Open("sqlite", dsn("query_only(on)", "cache_size(-4096)")); err != nil {
 		return err
 	}
 	s.reader.SetMaxOpenConns(readers)

@@ -60,8 +60,11 @@ func (d *DB) deliveries(ctx context.Context, what, where string, args ...any) ([
 
 // Due are deliveries whose time has come, the oldest first.
 func (d *DB) Due(ctx context.Context, limit int) ([]muster.Delivery, error) {
-	return d.deliveries(ctx, "read due deliveries", `WHERE d.next_at <> 0 AND d.next_at <= $1
-		ORDER BY d.next_at, d.event, d.hook LIMIT $2`, d.stamp(), limit)
+	return d.deliveries(ctx, "read due deliveries", `JOIN (
+			SELECT hook, event, row_number() OVER (PARTITION BY hook ORDER BY next_at, event) AS place
+			FROM deliveries WHERE next_at <> 0 AND next_at <= $1
+		) p ON p.hook = d.hook AND p.event = d.event AND p.place <= $2
+		ORDER BY d.next_at, d.event, d.hook`, d.stamp(), limit)
 }
 
 // Delivered keeps what became of an attempt.
