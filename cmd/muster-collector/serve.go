@@ -24,8 +24,9 @@ import (
 	"github.com/passmuster/muster/internal/wire"
 )
 
-// gentleGC keeps a collector small under load, for some more of the processor.
-const gentleGC = 40
+// softMemory is when Go's collector works harder, so that a collector stays small under
+// load; SQLite's own memory is not in it.
+const softMemory = 96 << 20
 
 func newServeCommand(o *options) *cobra.Command {
 	var policy string
@@ -47,7 +48,7 @@ Scripts on this computer read the JSON API under /api/v1 with the token in
 keys/api-token of the data folder, as Authorization: Bearer TOKEN.`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			debug.SetGCPercent(gentleGC)
+			debug.SetMemoryLimit(softMemory)
 			c, l, err := o.open(cmd, func(co *collector.Options, l *settings.Loaded) error {
 				if l.State == "" {
 					return errors.New("--state is missing: the two-digit FIPS code of the state whose hosts are let in, for example 17")

@@ -31,6 +31,8 @@ import (
 const (
 	// GiveUp is how long after an event it is still sent.
 	GiveUp = 24 * time.Hour
+	// stopGrace is what an attempt is given to end where the collector stops.
+	stopGrace = 3 * time.Second
 	// RequestTimeout bounds one attempt.
 	RequestTimeout = 10 * time.Second
 	// FirstWait doubles with every attempt, to MaxWait.
@@ -153,14 +155,21 @@ func (s *Sender) Send(ctx context.Context) error {
 func (s *Sender) sendAll(ctx context.Context, name string, list []muster.Delivery) error {
 	// One that is never taken comes last, so that it holds up no other for long.
 	slices.SortStableFunc(list, func(a, b muster.Delivery) int { return cmp.Compare(a.Attempts, b.Attempts) })
+	// What has begun is finished and noted, or it would be sent once more.
+	whole, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })()
 	begin := s.Now()
 	var wait time.Time // where one was not taken
 	for _, d := range list {
+		if ctx.Err() != nil {
+			return nil
+		}
 		if wait.IsZero() && s.Now().Sub(begin) > RequestTimeout {
 			return nil // the others have waited for it long enough; what is left stays due
 		}
 		if wait.IsZero() {
-			d = s.attempt(ctx, name, d)
+			d = s.attempt(whole, name, d)
 			if d.Done.IsZero() && s.hooks[name] != nil {
 				wait = s.Now().Add(backoff(1))
 			}
@@ -170,10 +179,10 @@ func (s *Sender) sendAll(ctx context.Context, name string, list []muster.Deliver
 		} else {
 			d.NextAt = wait
 		}
-		if ctx.Err() != nil {
-			return nil // stopped: it is sent again, with the same id
+		if whole.Err() != nil {
+			return nil // cut off: it is sent again, with the same id
 		}
-		if err := s.Queue.Delivered(ctx, d); err != nil {
+		if err := s.Queue.Delivered(whole, d); err != nil {
 			return err
 		}
 	}
