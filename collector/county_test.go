@@ -240,7 +240,7 @@ func leaveLines(t *testing.T, full bool, logged int) {
 		return log
 	}
 	// A log that takes nothing more, as a full disk would have it.
-	db, err := sql.Open("sqlite", filepath.Join(o.Data, "muster.db"))
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(o.Data, "muster.db")+"?_pragma=busy_timeout(10000)")
 	must(t, err)
 	defer db.Close()
 	fill := func(full bool) {
