@@ -344,6 +344,13 @@ func dump(t *testing.T, s store.Store) []byte {
 	t.Helper()
 	tables := map[string][]string{}
 	must(t, s.Dump(t.Context(), func(r store.Row) error {
+		// What the jobs of a running collector do by the clock.
+		if r.Table == "rollups" || r.Table == "retold" {
+			return nil
+		}
+		if i := slices.Index(r.Columns, "sent"); r.Table == "events" && i >= 0 {
+			r.Values[i] = nil
+		}
 		b, err := json.Marshal(r)
 		tables[r.Table] = append(tables[r.Table], string(b))
 		return err
