@@ -58,7 +58,7 @@ lint: ## formatting, vet for Linux and Windows, staticcheck, Rego
 
 race: test-packages ## the concurrent parts under the race detector
 	CGO_ENABLED=1 $(GO) test -timeout 20m -race $(RACE)
-	CGO_ENABLED=1 $(GO) test -timeout 20m -race ./collector/store/sqlite ./collector/store/postgres -storetest.seeds 1 -storetest.steps 12
+	CGO_ENABLED=1 $(GO) test -timeout 20m -race ./collector/store/sqlite ./collector/store/postgres -storetest.seeds 1 -storetest.steps 6
 
 crash: build test-packages ## break both programs at every system call, kill them at 1,000 random ones, cut the power
 	bash -o pipefail -c "$(GO) test -timeout 60m -count 1 -v -run 'TestEveryFault|TestPowerLoss' ./agent -every-fault | grep -v '^ *\(=== RUN\|--- PASS: .*/\)'"

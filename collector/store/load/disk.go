@@ -19,14 +19,14 @@ import (
 const (
 	wholeBytes, changedBytes, sameBytes = 7500, 700, 230
 	maxDepth                            = 32 // as ingest has it
-	diskHosts, diskDays                 = 20, 365
+	diskHosts                           = 20
 	keepEvidence                        = 90 * dayLong
 )
 
 // disk commits a year of hourly reports, by a clock that runs through it, and gives what
 // a host costs on disk with evidence kept for 90 days.
 func disk(ctx context.Context, o options, d database, _ string) (err error) {
-	fmt.Fprintf(o.out, "\n== disk, %s: %d hosts, %d days of a report an hour, evidence kept 90 days\n", d.name, diskHosts, diskDays)
+	fmt.Fprintf(o.out, "\n== disk, %s: %d hosts, %d days of a report an hour, evidence kept 90 days\n", d.name, diskHosts, o.diskDays)
 	dsn, err := d.fresh()
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func disk(ctx context.Context, o options, d database, _ string) (err error) {
 			return err
 		}
 	}
-	for hour := range diskDays * 24 {
+	for hour := range o.diskDays * 24 {
 		now = now.Add(time.Hour)
 		reports := make([]muster.Accepted, len(fleet))
 		for i, w := range fleet {
@@ -69,11 +69,19 @@ func disk(ctx context.Context, o options, d database, _ string) (err error) {
 			}
 		}
 	}
+	// Closed and opened again, because SQLite's log beside the file is as large as for any
+	// number of hosts.
+	if err := s.Close(); err != nil {
+		return err
+	}
+	if s, err = d.open(ctx, dsn, store.Options{Now: func() time.Time { return now }}); err != nil {
+		return err
+	}
 	about, err := s.About(ctx)
 	if err != nil {
 		return err
 	}
-	o.figure(d.name+", a host and year, MB", float64(about.Bytes-empty.Bytes)/1e6/diskHosts*365/diskDays, figure.AtMost(5))
+	o.figure(d.name+", a host and year, MB", float64(about.Bytes-empty.Bytes)/1e6/diskHosts*365/float64(o.diskDays), figure.AtMost(5))
 	return nil
 }
 

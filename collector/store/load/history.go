@@ -150,7 +150,7 @@ func (h *history) host(n int, table string, yield func(store.Row) bool) bool {
 	}
 	last := h.days // its last day
 	if n%goneEvery == 1 {
-		last -= 60
+		last -= min(60, h.days/2)
 	}
 	silentFrom, silentUntil := h.days+1, 0
 	if n%silentEvery == 2 {

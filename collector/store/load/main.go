@@ -27,6 +27,7 @@ type options struct {
 	ingestHosts int
 	hosts, days int // of the history
 	asks        int // of every question
+	diskDays    int // of hourly reports
 	out         io.Writer
 }
 
@@ -50,6 +51,7 @@ func main() {
 	flag.IntVar(&o.hosts, "hosts", 100_000, "hosts of the history")
 	flag.IntVar(&o.days, "days", 400, "days of the history, at least 40")
 	flag.IntVar(&o.asks, "asks", 200, "how often each question is asked")
+	flag.IntVar(&o.diskDays, "year", 365, "days of hourly reports that the disk is measured with")
 	only := flag.String("only", "", "one part: ingest, pages, disk")
 	on := flag.String("db", "", "one database: SQLite, PostgreSQL")
 	flag.Parse()
