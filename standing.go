@@ -95,6 +95,18 @@ type CountyStanding struct {
 	Invented int `json:"invented,omitempty"`
 }
 
+// Add adds the counts of another county, or of several.
+func (c *CountyStanding) Add(o CountyStanding) {
+	c.Hosts += o.Hosts
+	c.Meeting += o.Meeting
+	c.Failing += o.Failing
+	c.Unknown += o.Unknown
+	c.Stale += o.Stale
+	c.Pending += o.Pending
+	c.Missing += o.Missing
+	c.Invented += o.Invented
+}
+
 // ControlStanding counts a control's status over active hosts that are not stale.
 type ControlStanding struct {
 	Control       string `json:"control"`

@@ -104,12 +104,7 @@ func (s scrape) hostMetrics(ctx context.Context, p printer) {
 	}
 	var all muster.CountyStanding
 	for _, k := range counties {
-		all.Meeting += k.Meeting
-		all.Failing += k.Failing
-		all.Unknown += k.Unknown
-		all.Stale += k.Stale
-		all.Pending += k.Pending
-		all.Missing += k.Missing
+		all.Add(k)
 	}
 	p.gauge("muster_counties", "Counties that have a host, or expect one.", float64(len(counties)))
 	for state, n := range map[string]int{"meeting": all.Meeting, "failing": all.Failing, "unknown": all.Unknown,

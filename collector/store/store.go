@@ -135,8 +135,8 @@ type Store interface {
 	// Deliveries returns the newest first, of one hook or with "" of all.
 	Deliveries(ctx context.Context, hook string, limit int) ([]muster.Delivery, error)
 
-	// Rollup keeps how every county and control stands at the end of each UTC day
-	// that has ended before at and has no roll-up yet, keeps one as of at, from which
+	// Rollup keeps how every county and control stands at the end of each UTC day, and
+	// at some instants within it, that came before at and has no roll-up yet, keeps one as of at, from which
 	// views of the present are made sooner, and mends the days that late reports
 	// told more about. It never changes what a view answers, except that one with
 	// KnownNow of a county or the state is as of the end of the day before, and as

@@ -24,6 +24,10 @@ const (
 // tally counts hosts by standing; Hosts is their sum.
 type tally struct{ Hosts, Meeting, Failing, Unknown, Stale, Pending, Missing int }
 
+func tallyOf(c muster.CountyStanding) tally {
+	return tally{c.Hosts, c.Meeting, c.Failing, c.Unknown, c.Stale, c.Pending, c.Missing}
+}
+
 // Meets is the verb for it: "1 of 9 computers meets", "7 of 9 computers meet".
 func (t tally) Meets() string {
 	if t.Meeting == 1 || t.Hosts == 1 {
@@ -132,18 +136,14 @@ func (s *server) overview(ctx context.Context, _ *http.Request) (*view, error) {
 		return nil, err
 	}
 	v := &view{Title: "Overview", Page: p}
+	var all muster.CountyStanding
 	for _, c := range counties {
-		row := countyRow{c.County, c.Invented > 0, tally{c.Hosts, c.Meeting, c.Failing, c.Unknown, c.Stale, c.Pending, c.Missing}}
-		p.Hosts += c.Hosts
-		p.Meeting += c.Meeting
-		p.Failing += c.Failing
-		p.Unknown += c.Unknown
-		p.Stale += c.Stale
-		p.Pending += c.Pending
-		p.Missing += c.Missing
+		row := countyRow{c.County, c.Invented > 0, tallyOf(c)}
+		all.Add(c)
 		v.Demo.county(c)
 		p.Weakest = append(p.Weakest, row)
 	}
+	p.tally = tallyOf(all)
 	slices.SortFunc(p.Weakest, func(a, b countyRow) int {
 		return cmp.Or(cmp.Compare(a.share(), b.share()), cmp.Compare(b.Hosts-b.Meeting, a.Hosts-a.Meeting),
 			cmp.Compare(b.Hosts, a.Hosts), cmp.Compare(countyName(a.County), countyName(b.County)))

@@ -163,8 +163,7 @@ func (r *results) standing(counties []muster.CountyStanding) []oscalProp {
 	var sum muster.CountyStanding
 	for _, c := range counties {
 		if r.County == "" || c.County == r.County {
-			sum.Hosts, sum.Meeting, sum.Failing, sum.Unknown = sum.Hosts+c.Hosts, sum.Meeting+c.Meeting, sum.Failing+c.Failing, sum.Unknown+c.Unknown
-			sum.Stale, sum.Pending, sum.Missing, sum.Invented = sum.Stale+c.Stale, sum.Pending+c.Pending, sum.Missing+c.Missing, sum.Invented+c.Invented
+			sum.Add(c)
 		}
 	}
 	return []oscalProp{count("hosts", sum.Hosts), count("meeting", sum.Meeting), count("failing", sum.Failing), count("unknown", sum.Unknown),

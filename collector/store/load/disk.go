@@ -23,24 +23,48 @@ const (
 	keepEvidence                        = 90 * dayLong
 )
 
-// disk commits a year of hourly reports, by a clock that runs through it, and gives what
-// a host costs on disk with evidence kept for 90 days.
-func disk(ctx context.Context, o options, d database, _ string) (err error) {
+// disk commits a year of hourly reports, and gives what a host costs on disk with
+// evidence kept for 90 days.
+func disk(ctx context.Context, o options, d database, _ string) error {
 	fmt.Fprintf(o.out, "\n== disk, %s: %d hosts, %d days of a report an hour, evidence kept 90 days\n", d.name, diskHosts, o.diskDays)
 	dsn, err := d.fresh()
 	if err != nil {
 		return err
 	}
+	empty, err := bytesOf(ctx, d, dsn)
+	if err == nil {
+		err = year(ctx, o, d, dsn)
+	}
+	if err != nil {
+		return err
+	}
+	full, err := bytesOf(ctx, d, dsn)
+	if err != nil {
+		return err
+	}
+	o.figure(d.name+", a host and year, MB", float64(full-empty)/1e6/diskHosts*365/float64(o.diskDays), figure.AtMost(5))
+	return nil
+}
+
+// bytesOf is what a database has on disk once it was closed: SQLite's log beside the
+// file is as large as for any number of hosts.
+func bytesOf(ctx context.Context, d database, dsn string) (int64, error) {
+	s, err := d.open(ctx, dsn, store.Options{})
+	if err != nil {
+		return 0, err
+	}
+	about, err := s.About(ctx)
+	return about.Bytes, errors.Join(err, s.Close())
+}
+
+// year commits by a clock that runs through it.
+func year(ctx context.Context, o options, d database, dsn string) (err error) {
 	now := time.Date(2025, 10, 1, 0, 0, 0, 0, time.UTC)
 	s, err := d.open(ctx, dsn, store.Options{Now: func() time.Time { return now }})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	empty, err := s.About(ctx)
-	if err != nil {
-		return err
-	}
 	fleet := make([]*writer, diskHosts)
 	for n := range fleet {
 		fleet[n] = &writer{n: n, id: muster.NewHostID(fmt.Append(nil, "disk ", n)), random: mathrand.New(mathrand.NewPCG(uint64(n), 3))}
@@ -69,19 +93,6 @@ func disk(ctx context.Context, o options, d database, _ string) (err error) {
 			}
 		}
 	}
-	// Closed and opened again, because SQLite's log beside the file is as large as for any
-	// number of hosts.
-	if err := s.Close(); err != nil {
-		return err
-	}
-	if s, err = d.open(ctx, dsn, store.Options{Now: func() time.Time { return now }}); err != nil {
-		return err
-	}
-	about, err := s.About(ctx)
-	if err != nil {
-		return err
-	}
-	o.figure(d.name+", a host and year, MB", float64(about.Bytes-empty.Bytes)/1e6/diskHosts*365/float64(o.diskDays), figure.AtMost(5))
 	return nil
 }
 

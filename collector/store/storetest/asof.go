@@ -128,8 +128,7 @@ func (h *history) wantDays(from time.Time) {
 			want := muster.CountyStanding{County: county}
 			for _, c := range get[[]muster.CountyStanding](h.T)(h.Counties(h.ctx, muster.View{At: day.AddDate(0, 0, 1).Add(-time.Microsecond)})) {
 				if county == "" || county == c.County {
-					want.Hosts, want.Meeting, want.Failing, want.Unknown = want.Hosts+c.Hosts, want.Meeting+c.Meeting, want.Failing+c.Failing, want.Unknown+c.Unknown
-					want.Stale, want.Pending, want.Missing, want.Invented = want.Stale+c.Stale, want.Pending+c.Pending, want.Missing+c.Missing, want.Invented+c.Invented
+					want.Add(c)
 				}
 			}
 			i := slices.IndexFunc(days, func(d muster.DayStanding) bool { return d.Day.Equal(day) })

@@ -22,7 +22,7 @@ const (
 func dayEnd(day int64) int64 { return (day+1)*dayMicros - 1 }
 
 // Rollup keeps how every county and control stands just before at, and at the end of
-// each UTC day that has ended and has no roll-up yet.
+// each quarter of a UTC day that has ended and has no roll-up yet.
 func (d *DB) Rollup(ctx context.Context, at time.Time) error {
 	until := at.UnixMicro() - 1
 	var first, newest int64
@@ -51,7 +51,7 @@ func (d *DB) Rollup(ctx context.Context, at time.Time) error {
 }
 
 // rollup keeps how everything stood at one instant, lets go of those that are no
-// longer needed between midnights, and notes which hosts became stale.
+// longer needed between those, and notes which hosts became stale.
 func (d *DB) rollup(ctx context.Context, at int64) error {
 	what := "roll up as of " + clock(at).Format(time.RFC3339)
 	t, i := newTally(true), then(at)
@@ -72,24 +72,17 @@ func (d *DB) rollup(ctx context.Context, at int64) error {
 			return nil
 		}
 		var state muster.CountyStanding
+		var args []any
 		for _, county := range slices.Sorted(maps.Keys(t.counties)) {
 			c := *t.counties[county]
 			if c == (muster.CountyStanding{County: county}) {
 				continue
 			}
-			if err := put(ctx, tx, muster.KnownThen, at, c, t.text(county)); err != nil {
-				return err
-			}
-			state.Hosts += c.Hosts
-			state.Meeting += c.Meeting
-			state.Failing += c.Failing
-			state.Unknown += c.Unknown
-			state.Stale += c.Stale
-			state.Pending += c.Pending
-			state.Missing += c.Missing
-			state.Invented += c.Invented
+			args = append(args, rollupRow(muster.KnownThen, at, c, t.text(county))...)
+			state.Add(c)
 		}
-		if err := put(ctx, tx, muster.KnownThen, at, state, ""); err != nil {
+		// Writers wait meanwhile: many rows a statement.
+		if err := putAll(ctx, tx, append(args, rollupRow(muster.KnownThen, at, state, "")...)); err != nil {
 			return err
 		}
 		if err := d.noteStale(ctx, tx, before, at); err != nil {
@@ -100,14 +93,20 @@ func (d *DB) rollup(ctx context.Context, at int64) error {
 	})
 }
 
+func rollupRow(known muster.Knowledge, at int64, c muster.CountyStanding, controls string) []any {
+	return []any{string(c.County), string(known), at, c.Hosts, c.Meeting, c.Failing, c.Unknown, c.Stale, c.Pending, c.Missing, c.Invented, controls}
+}
+
 func put(ctx context.Context, tx Querier, known muster.Knowledge, at int64, c muster.CountyStanding, controls string) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO rollups (county, known, at, hosts, meeting, failing, unknown, stale, pending, missing, invented, controls)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-		ON CONFLICT (county, known, at) DO UPDATE SET hosts = excluded.hosts, meeting = excluded.meeting, failing = excluded.failing,
+	return putAll(ctx, tx, rollupRow(known, at, c, controls))
+}
+
+// putAll writes rows of rollupRow in place of those that are there.
+func putAll(ctx context.Context, tx Querier, rows []any) error {
+	return insert(ctx, tx, `rollups (county, known, at, hosts, meeting, failing, unknown, stale, pending, missing, invented, controls)`, rows,
+		`ON CONFLICT (county, known, at) DO UPDATE SET hosts = excluded.hosts, meeting = excluded.meeting, failing = excluded.failing,
 			unknown = excluded.unknown, stale = excluded.stale, pending = excluded.pending, missing = excluded.missing,
-			invented = excluded.invented, controls = excluded.controls`,
-		string(c.County), string(known), at, c.Hosts, c.Meeting, c.Failing, c.Unknown, c.Stale, c.Pending, c.Missing, c.Invented, controls)
-	return err
+			invented = excluded.invented, controls = excluded.controls`)
 }
 
 // noteStale makes an event of each host that became stale between two roll-ups and
