@@ -158,8 +158,8 @@ CREATE INDEX silences_by_start ON silences (from_at);
 CREATE INDEX silences_by_end ON silences (until_at);
 
 -- How a county, or with '' the state, stood at an instant: at the last microsecond of
--- every UTC day for ever, and some of the last days between, from which views of the
--- present are made.
+-- every quarter of a UTC day for ever, and some of the last days between, from which views
+-- of the present are made.
 CREATE TABLE rollups (
 	county   TEXT    NOT NULL,
 	known    TEXT    NOT NULL, -- muster.Knowledge: '' as it was shown, 'now' in hindsight
