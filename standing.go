@@ -17,6 +17,18 @@ func (p Profile) StaleAfter() time.Duration {
 	return WorkstationStaleAfter
 }
 
+// Silences are how long hosts may be silent, by profile; one that is not there has
+// Profile.StaleAfter.
+type Silences map[Profile]time.Duration
+
+// Of a profile.
+func (s Silences) Of(p Profile) time.Duration {
+	if d, ok := s[p]; ok {
+		return d
+	}
+	return p.StaleAfter()
+}
+
 // HostStanding is where one host stands, as the collector knows it.
 type HostStanding struct {
 	Host

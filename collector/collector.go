@@ -80,9 +80,8 @@ type Options struct {
 	// SessionIdle is how long a session of a person waits for the next request, and
 	// SessionLife how long it lasts at most; 0 means door.DefaultIdle and door.DefaultLife.
 	SessionIdle, SessionLife time.Duration
-	// StaleAfter is how long a host of a profile may be silent; a profile that is not
-	// in it has Profile.StaleAfter.
-	StaleAfter map[muster.Profile]time.Duration
+	// StaleAfter is how long a host may be silent.
+	StaleAfter muster.Silences
 	// Evidence is how long signed reports are kept; 0 means DefaultEvidence.
 	Evidence time.Duration
 	// Hooks are told of events.

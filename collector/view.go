@@ -49,7 +49,8 @@ func (c *Collector) reload(ctx context.Context) error {
 	for _, k := range force.controls {
 		v.byID[k.ID] = k.Severity
 	}
-	v.pages, err = web.New(web.Options{Reader: reader{scoped{c.store}}, Catalogue: force.controls, Facts: force.facts, Name: c.Name, Now: c.Now, Logger: c.Logger})
+	v.pages, err = web.New(web.Options{Reader: reader{scoped{c.store}}, Catalogue: force.controls, Facts: force.facts, Name: c.Name,
+		StaleAfter: c.StaleAfter, Now: c.Now, Logger: c.Logger})
 	if err != nil {
 		return err
 	}

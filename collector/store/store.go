@@ -39,9 +39,8 @@ type Options struct {
 	// Now is the clock; nil means time.Now. Several collectors before one database
 	// need clocks that agree to a few seconds.
 	Now func() time.Time
-	// StaleAfter is how long a host of a profile may be silent; a profile that is not
-	// in it has Profile.StaleAfter.
-	StaleAfter map[muster.Profile]time.Duration
+	// StaleAfter is how long a host may be silent.
+	StaleAfter muster.Silences
 }
 
 // Store is safe for concurrent use, by several processes too. A nil error means

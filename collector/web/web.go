@@ -38,6 +38,8 @@ type Options struct {
 	Facts map[string]muster.Fact
 	// Name of the collector for people, such as "State of Example"; "" means "This state".
 	Name string
+	// StaleAfter is how long a host may be silent.
+	StaleAfter muster.Silences
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Logger learns why a page could not be made; nil discards.
@@ -72,7 +74,7 @@ func New(o Options) (http.Handler, error) {
 	for _, c := range o.Catalogue {
 		s.controls[c.ID] = c
 	}
-	layout, err := template.New("layout.html").Funcs(words).Funcs(links(muster.View{})).ParseFS(files, "templates/layout.html", "templates/parts.html")
+	layout, err := template.New("layout.html").Funcs(words).Funcs(silences(o.StaleAfter)).Funcs(links(muster.View{})).ParseFS(files, "templates/layout.html", "templates/parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("web: parse layout: %w", err)
 	}

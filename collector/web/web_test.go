@@ -402,3 +402,14 @@ func TestOptions(t *testing.T) {
 		t.Error("no reader is accepted")
 	}
 }
+
+// The pages say for how long a host may be silent where that is set.
+func TestSilences(t *testing.T) {
+	b, _ := one(nil)
+	h, err := web.New(web.Options{Reader: b, Catalogue: b.Catalogue, Now: func() time.Time { return now },
+		StaleAfter: muster.Silences{muster.Workstation: 36 * time.Hour, muster.EMS: 24 * time.Hour}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open(t, h, "/").has(t, "No report for 36 hours, or for 1 day from")
+}

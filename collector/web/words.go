@@ -19,13 +19,23 @@ var words = template.FuncMap{
 	"number":   number,
 	"name":     func(s string) string { return shown(s, 64) },
 	"path":     url.PathEscape,
-	"silence":  func(p muster.Profile) string { return count(int(p.StaleAfter().Hours()/24), "day") },
 	"text":     func(s string) string { return shown(s, 600) },
 	"clone":    cloneWord,
 	"county":   countyName,
 	"platform": platformName,
 	"version":  func() string { return muster.Version },
 	"profile":  profileName,
+}
+
+// silences are the words for how long a host may be silent.
+func silences(of muster.Silences) template.FuncMap {
+	return template.FuncMap{"silence": func(p muster.Profile) string {
+		d := of.Of(p)
+		if d%(24*time.Hour) != 0 {
+			return count(int(d.Hours()), "hour")
+		}
+		return count(int(d.Hours()/24), "day")
+	}}
 }
 
 // links are the words that depend on the instant of a page: what its links end with,

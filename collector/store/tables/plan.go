@@ -270,7 +270,7 @@ func (h *subject) retell(d *DB, line, before *Stored) {
 		if before.AboutAt == line.AboutAt {
 			return
 		}
-		at = max(at, before.AboutAt+d.staleAfter(h.Open.Profile).Microseconds())
+		at = max(at, before.AboutAt+d.StaleAfter.Of(h.Open.Profile).Microseconds())
 	}
 	if on := day(at); on < day(h.stamp) {
 		h.plan.retold(h.Open.County, on)
@@ -326,7 +326,7 @@ func (h *subject) newest(d *DB, a *muster.Accepted, line *Stored) (int64, error)
 		h.FirstSeen = h.stamp
 	}
 	h.LastSeen = h.stamp
-	h.stale(h.stamp + d.staleAfter(h.Open.Profile).Microseconds() + 1)
+	h.stale(h.stamp + d.StaleAfter.Of(h.Open.Profile).Microseconds() + 1)
 	return h.Open.N, nil
 }
 

@@ -71,7 +71,7 @@ func (d *DB) Enroll(ctx context.Context, e muster.Enrolled, approved bool, madeA
 
 // insertHost makes the row of a host without a version, which the plan gives it.
 func (d *DB) insertHost(ctx context.Context, tx Querier, e muster.Enrolled, now int64) error {
-	staleAt := now + d.staleAfter(e.Profile).Microseconds() + 1
+	staleAt := now + d.StaleAfter.Of(e.Profile).Microseconds() + 1
 	_, err := tx.ExecContext(ctx, `INSERT INTO hosts (id, public_key, enrolled_at, made_at, waits, node, left_nodes, machine,
 		replaced_at, audit_wanted, version, county, state, profile, clone, replaced_by, policy_digest, stale_at, stale_day)
 		VALUES ($1, $2, $3, 0, '', '', '', '', 0, 0, 0, $4, 'pending', $5, '', '', '', $6, $7)`,
@@ -141,7 +141,7 @@ func (d *DB) enroll(ctx context.Context, tx Querier, h *subject, k known, e must
 	}
 	h.revise(r)
 	if !same && h.was.Open.N > 0 {
-		h.stale(max(h.LastSeen, k.enrolledAt) + d.staleAfter(e.Profile).Microseconds() + 1)
+		h.stale(max(h.LastSeen, k.enrolledAt) + d.StaleAfter.Of(e.Profile).Microseconds() + 1)
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE hosts SET made_at = $1, waits = $2, node = $3, left_nodes = $4, machine = $5 WHERE id = $6`,
 		k.madeAt, waits, k.Node, strings.Join(k.Left, "\n"), k.Machine, string(e.ID)); err != nil {

@@ -84,14 +84,6 @@ func (d *DB) Stamp(ctx context.Context, tx Querier) (int64, error) {
 	return now, nil
 }
 
-// staleAfter is how long a host of the profile may be silent.
-func (d *DB) staleAfter(p muster.Profile) time.Duration {
-	if n, ok := d.StaleAfter[p]; ok {
-		return n
-	}
-	return p.StaleAfter()
-}
-
 // rows scans every row with scan.
 func rows[T any](ctx context.Context, q Querier, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
 	r, err := q.QueryContext(ctx, query, args...)

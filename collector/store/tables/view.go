@@ -141,7 +141,7 @@ func (q *question) stale() string {
 		return "(h.stale_at <= " + clock + ")"
 	case q.hindsight:
 		return fmt.Sprintf("(%s - coalesce(n.about_at, h.enrolled_at) > CASE v.profile WHEN '%s' THEN %d ELSE %d END)", clock,
-			muster.EMS, q.d.staleAfter(muster.EMS).Microseconds(), q.d.staleAfter(muster.Workstation).Microseconds())
+			muster.EMS, q.d.StaleAfter.Of(muster.EMS).Microseconds(), q.d.StaleAfter.Of(muster.Workstation).Microseconds())
 	}
 	return fmt.Sprintf(`(h.stale_at <= %[1]s OR EXISTS (SELECT 1 FROM silences s
 		WHERE s.host = h.id AND s.from_at <= %[1]s AND s.until_at > %[1]s))`, clock)
