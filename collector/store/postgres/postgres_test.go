@@ -217,6 +217,12 @@ func TestNotReplicated(t *testing.T) {
 		must(t, err)
 	}
 	standby("gone")
+	for waits := false; !waits; { // the server takes the setting up in its own time
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		_, err := b.pool.Exec(ctx, `SELECT pg_logical_emit_message(true, 'probe', '')`)
+		waits = errors.Is(err, context.DeadlineExceeded)
+		cancel()
+	}
 	done := make(chan error)
 	go func() {
 		_, err := a.Commit(t.Context(), []muster.Accepted{report(id, 1)})
