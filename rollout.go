@@ -122,3 +122,21 @@ type PolicyChange struct {
 	Became  Status `json:"became"`
 	Hosts   int    `json:"hosts"`
 }
+
+// ParseRingMember reads a ring, and a county's FIPS code or a host's id.
+func ParseRingMember(who, ring string) (RingMember, error) {
+	to, err := ParseRing(ring)
+	m := RingMember{Ring: to}
+	if err != nil {
+		return m, err
+	}
+	if county, err := ParseCounty(who); err == nil {
+		m.County = county
+		return m, nil
+	}
+	m.Host, err = ParseHostID(who)
+	if err != nil {
+		err = fmt.Errorf("%q is neither a county's FIPS code nor a host's id", who)
+	}
+	return m, err
+}

@@ -3,8 +3,6 @@ package collector
 import (
 	"context"
 	"fmt"
-	"io/fs"
-	"net/http"
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/collector/api"
@@ -59,17 +57,4 @@ func (c *Collector) Expect(ctx context.Context, county muster.County, list []mus
 
 func (c *Collector) entry(actor, action, object string) muster.LogEntry {
 	return muster.LogEntry{At: c.Now(), Actor: actor, Action: action, Object: object}
-}
-
-// hostForm does something to the host of the address, and shows its page again.
-func (c *Collector) hostForm(do func(context.Context, muster.HostID, string) error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id, err := muster.ParseHostID(r.PathValue("host"))
-		if err != nil {
-			err = fs.ErrNotExist
-		} else {
-			err = do(r.Context(), id, actor(r))
-		}
-		c.back(w, r, "/hosts/"+string(id), err)
-	})
 }

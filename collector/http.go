@@ -1,15 +1,15 @@
 package collector
 
 import (
-	"errors"
-	"io/fs"
 	"maps"
 	"net/http"
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/collector/api"
 	"github.com/passmuster/muster/collector/door"
+	"github.com/passmuster/muster/collector/forms"
 	"github.com/passmuster/muster/collector/ingest"
+	"github.com/passmuster/muster/collector/web"
 )
 
 // handlers are all that the collector serves, by pattern. The door's table says who may
@@ -34,7 +34,7 @@ func (c *Collector) handlers(in http.Handler) (map[string]http.Handler, error) {
 	all := a.Handlers()
 	maps.Copy(all, c.door.Handlers())
 	pages := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.view.Load().pages.ServeHTTP(w, r) })
-	for _, pattern := range []string{"GET /{$}", "GET /counties/{county}", "GET /hosts/{host}", "GET /controls/{control}", "GET /policies", "GET /static/"} {
+	for _, pattern := range web.Patterns() {
 		all[pattern] = pages
 	}
 	for _, pattern := range []string{"POST /v1/enroll", "POST /v1/checkin", "POST /v1/reports", "POST /v1/courier", "GET /v1/policy"} {
@@ -44,14 +44,11 @@ func (c *Collector) handlers(in http.Handler) (map[string]http.Handler, error) {
 		"GET /healthz": http.HandlerFunc(c.healthz),
 		"GET /readyz":  http.HandlerFunc(c.readyz),
 		"GET /metrics": c.metricsHandler(),
-
-		"POST /hosts/{host}/approve": c.hostForm(c.Approve),
-		"POST /hosts/{host}/audit":   c.hostForm(c.RequestAudit),
-
-		"POST /policies/{version}/promote": c.policyForm(c.Promote),
-		"POST /policies/{version}/pause":   c.policyForm(c.Pause),
-		"POST /policies/rings":             http.HandlerFunc(c.ringForm),
 	})
+	maps.Copy(all, forms.New(forms.Options{Act: c, Actor: actor, Refused: api.IsRefused, Logger: c.Logger,
+		Refuse: func(w http.ResponseWriter, r *http.Request, code int, why, way string) {
+			c.view.Load().pages.Refuse(w, r, code, why, way)
+		}}))
 	return all, nil
 }
 
@@ -62,22 +59,4 @@ func (c *Collector) handler(in http.Handler) (http.Handler, error) {
 		return nil, err
 	}
 	return c.door.Wrap(all), nil
-}
-
-// back returns the reader of a form to a page; what was refused is told there.
-func (c *Collector) back(w http.ResponseWriter, r *http.Request, to string, err error) {
-	status := http.StatusConflict
-	switch {
-	case err == nil:
-		http.Redirect(w, r, to, http.StatusSeeOther)
-		return
-	case errors.Is(err, fs.ErrNotExist):
-		err = errors.New("there is no such computer, or it waits for approval, or no such policy")
-	case errors.Is(err, muster.ErrFull):
-		status, err = http.StatusServiceUnavailable, muster.ErrFull
-	case !errors.Is(err, fs.ErrExist) && !api.IsRefused(err):
-		c.Logger.Error("form not done", "path", r.URL.Path, "error", err)
-		status, err = http.StatusServiceUnavailable, errors.New("the store does not answer")
-	}
-	http.Error(w, "This was not done: "+err.Error()+". Go back, and look at the page anew.", status)
 }

@@ -107,7 +107,7 @@ func TestFormTooLate(t *testing.T) {
 		b, err := io.ReadAll(resp.Body)
 		must(t, err)
 		resp.Body.Close()
-		if want := "there is no such computer, or it waits for approval"; resp.StatusCode != http.StatusConflict || !strings.Contains(string(b), want) {
+		if want := "is not there, or not any more, or waits for approval"; resp.StatusCode != http.StatusConflict || !strings.Contains(string(b), want) {
 			t.Errorf("%s: %d %s", act, resp.StatusCode, b)
 		}
 	}

@@ -1,11 +1,13 @@
 package collector
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
 
 	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/collector/door"
 	"github.com/passmuster/muster/collector/web"
 )
 
@@ -21,7 +23,7 @@ type view struct {
 	key      string // of inForce
 	controls []muster.Control
 	byID     map[string]muster.Severity
-	pages    http.Handler
+	pages    *web.Pages
 
 	waivers      []muster.Waiver
 	attestations []muster.Attestation
@@ -49,13 +51,21 @@ func (c *Collector) reload(ctx context.Context) error {
 	for _, k := range force.controls {
 		v.byID[k.ID] = k.Severity
 	}
-	v.pages, err = web.New(web.Options{Reader: reader{scoped{c.store}}, Catalogue: force.controls, Facts: force.facts, Name: c.Name,
-		StaleAfter: c.StaleAfter, Now: c.Now, Logger: c.Logger})
+	v.pages, err = web.New(web.Options{Reader: reader{scoped{c.store}}, Catalogue: force.controls, Facts: force.facts, Waivers: force.waivers,
+		Attestations: force.attestations, State: c.State, Name: c.Name, StaleAfter: c.StaleAfter, Who: who, May: door.May,
+		Watch: c.store.Watch, Now: c.Now, Logger: c.Logger})
 	if err != nil {
 		return err
 	}
 	c.view.Store(v)
 	return nil
+}
+
+// who looks at a page.
+func who(r *http.Request) web.Person {
+	p := door.Sender(r.Context())
+	return web.Person{Name: cmp.Or(p.Login, p.Name), Role: door.Highest(p), Counties: door.CountiesOf(p),
+		Session: door.WayOf(r.Context()) != door.ViaTailnet}
 }
 
 // refresh takes up what was published, promoted or put into a ring since.

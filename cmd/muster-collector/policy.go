@@ -161,7 +161,7 @@ that of its county; whoever is in none is in all.`,
 				if len(args) == 0 {
 					return listRings(cmd, c)
 				}
-				m, err := collector.ParseRingMember(args[0], args[1])
+				m, err := muster.ParseRingMember(args[0], args[1])
 				if err != nil {
 					return usage(cmd, err)
 				}

@@ -52,7 +52,7 @@ func (d *Door) guard(rule Rule, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if theirs := counties(p); len(theirs) > 0 && rule.Need == muster.RoleViewer {
+		if theirs := CountiesOf(p); len(theirs) > 0 && rule.Need == muster.RoleViewer {
 			d.county(w, r.WithContext(context.WithValue(r.Context(), countiesKey, true)), rule, theirs, next)
 			return
 		}

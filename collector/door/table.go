@@ -61,8 +61,8 @@ func may(p muster.Peer, need muster.Role) bool {
 	return least >= 0 && slices.ContainsFunc(p.Roles, func(r muster.Role) bool { return slices.Index(ranks, r) >= least })
 }
 
-// counties that the peer may read, sorted.
-func counties(p muster.Peer) []muster.County {
+// CountiesOf the peer that it may read by roles for one county, sorted.
+func CountiesOf(p muster.Peer) []muster.County {
 	var list []muster.County
 	for _, r := range p.Roles {
 		if c, ok := r.County(); ok {
@@ -71,6 +71,31 @@ func counties(p muster.Peer) []muster.County {
 	}
 	slices.Sort(list)
 	return slices.Compact(list)
+}
+
+// May reports whether a role for the whole state, or with "" the role for a county, may
+// use any of the route of a pattern: for pages that show only what a person may do.
+func May(role muster.Role, pattern string) bool {
+	for _, rule := range Table() {
+		switch {
+		case rule.Pattern != pattern:
+		case role == "":
+			return rule.Need == Anyone || rule.Need == muster.RoleViewer && rule.County != Never
+		default:
+			return rule.Need == Anyone || may(muster.Peer{Roles: []muster.Role{role}}, rule.Need)
+		}
+	}
+	return false
+}
+
+// Highest role that the peer has for the whole state; "" where it has none.
+func Highest(p muster.Peer) muster.Role {
+	for _, role := range slices.Backward(ranks) {
+		if may(p, role) {
+			return role
+		}
+	}
+	return ""
 }
 
 // Table is the whole authorization of the collector: a route without a rule is

@@ -67,7 +67,7 @@ func open(tb testing.TB, h http.Handler, path string) document {
 		tb.Fatalf("%s: %v\n%s", path, err, w.Body)
 	}
 	d.Code = w.Code
-	if got := w.Header().Get("Content-Security-Policy"); !strings.HasPrefix(got, "default-src 'none'; style-src 'self'; img-src 'self' data:") {
+	if got := w.Header().Get("Content-Security-Policy"); !strings.HasPrefix(got, "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; base-uri 'none'") {
 		tb.Errorf("%s: content security policy is %q", path, got)
 	}
 	return d
@@ -114,14 +114,15 @@ func parse(page string) (document, error) {
 				}
 			}
 			switch {
+			case name == "script" && strings.HasPrefix(attr["src"], "/static/muster.js?v="):
 			case name == "script" || name == "style" || name == "base":
 				return doc, fmt.Errorf("inline %s", name)
 			case name == "a" && strings.HasPrefix(attr["href"], "/"):
 				doc.Links = append(doc.Links, attr["href"])
 			case name == "th" && attr["scope"] == "":
 				return doc, errors.New("th without scope")
-			case name == "svg" && attr["aria-hidden"] != "true":
-				return doc, errors.New("svg not hidden from screen readers")
+			case name == "svg" && attr["aria-hidden"] != "true" && (attr["role"] != "img" || attr["aria-label"]+attr["aria-labelledby"] == ""):
+				return doc, errors.New("svg neither hidden from screen readers nor named to them")
 			case len(name) == 2 && name[0] == 'h' && name[1] >= '1' && name[1] <= '6':
 				if l := int(name[1] - '0'); l > level+1 {
 					return doc, fmt.Errorf("heading %s after level %d", name, level)
@@ -140,6 +141,9 @@ func parse(page string) (document, error) {
 		case xml.EndElement:
 			open = open[:len(open)-1]
 		case xml.CharData:
+			if len(open) > 0 && open[len(open)-1] == "script" {
+				return doc, errors.New("inline script")
+			}
 			if slices.Contains(open, "title") {
 				doc.Title += string(t)
 			} else {

@@ -45,10 +45,10 @@ func TestPagesOfThePast(t *testing.T) {
 			if d.Code != http.StatusOK {
 				t.Errorf("%s answers %d", path+query, d.Code)
 			}
-			d.has(t, c.words, "As of 3 November 2026, 14:04 UTC")
+			d.has(t, c.words, "this page is of 3 November 2026, 14:04 UTC")
 			d.hasNot(t, "Ask for an audit", "Waiting for approval")
 			for _, l := range d.Links {
-				if l != "/policies" && l != "/" && !strings.HasSuffix(l, query) {
+				if l != "/policies" && l != path && !strings.HasSuffix(l, query) {
 					t.Errorf("%s loses the instant in the link %s", path+query, l)
 				}
 			}

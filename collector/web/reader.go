@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"time"
 
 	"github.com/passmuster/muster"
 )
@@ -43,6 +44,20 @@ type Reader interface {
 	Pending(ctx context.Context, county muster.County) ([]muster.HostStanding, error)
 	// Expected are the county's expected hosts, by name.
 	Expected(ctx context.Context, v muster.View, county muster.County) ([]muster.ExpectedHost, error)
+
+	// Days are the roll-ups of a county, or with "" of the state, of the UTC days from
+	// the one to the other, the oldest first. A day without one is left out.
+	Days(ctx context.Context, county muster.County, from, to time.Time) ([]muster.DayStanding, error)
+	// HostReports are newest first by number, below before (0 for all), at most limit.
+	HostReports(ctx context.Context, id muster.HostID, before uint64, limit int) ([]muster.ReportStanding, error)
+	// Custody are the steps of the host's reports on removable media.
+	Custody(ctx context.Context, id muster.HostID) ([]muster.CustodyEvent, error)
+	// Events are newest first, of a county or with "" all, those with a lower id than
+	// before (0 for all), at most limit.
+	Events(ctx context.Context, county muster.County, before int64, limit int) ([]muster.Event, error)
+	// AuditLog is newest first, those with a lower id than before (0 for all), at most
+	// limit.
+	AuditLog(ctx context.Context, before int64, limit int) ([]muster.LogEntry, error)
 
 	// Releases are all that were published, the highest version first.
 	Releases(ctx context.Context) ([]muster.Release, error)

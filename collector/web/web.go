@@ -1,10 +1,9 @@
-// Package web serves the state's dashboard: pages made on the server, for a
-// browser without scripts and without internet. It reads through a Reader and
-// changes nothing. Addresses of pages are promises: /, /counties/{fips},
-// /hosts/{id}, /controls/{id}, /policies; each but the last can be asked as of a past
-// instant, with the parameters of muster.ParseView. The forms on them are answered by whoever
-// serves the pages: POST /policies/{version}/promote, …/pause, /policies/rings,
-// /hosts/{id}/approve, …/audit.
+// Package web serves the state's dashboard: pages made on the server, whole without
+// scripts and without internet. It reads through a Reader and changes nothing.
+// Addresses of pages are promises, and Patterns lists them; those about the state's
+// standing can be asked as of a past instant, with the parameters of muster.ParseView.
+// The forms on them are answered by whoever serves the pages, by the patterns that
+// the forms name.
 package web
 
 import (
@@ -18,6 +17,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,7 +25,7 @@ import (
 	"github.com/passmuster/muster"
 )
 
-//go:embed templates static
+//go:embed templates static styles
 var files embed.FS
 
 // Options of New. Reader is required.
@@ -36,33 +36,95 @@ type Options struct {
 	Catalogue []muster.Control
 	// Facts that they ask, by name; a control page shows them.
 	Facts map[string]muster.Fact
+	// Waivers and Attestations in force.
+	Waivers      []muster.Waiver
+	Attestations []muster.Attestation
+	// State is the two-digit FIPS code of the state; "" means that of most counties.
+	State string
 	// Name of the collector for people, such as "State of Example"; "" means "This state".
 	Name string
 	// StaleAfter is how long a host may be silent.
 	StaleAfter muster.Silences
+	// Who tells who sent a request that was let in; nil means someone who may do
+	// everything.
+	Who func(*http.Request) Person
+	// May reports whether a role, or with "" who reads counties only, may use the route
+	// of a pattern; nil means yes. What a person may not use is not shown to them.
+	May func(role muster.Role, pattern string) bool
+	// Watch tells the counties in which something changed, none for changes of any, until
+	// ctx ends; nil for pages that do not change by themselves.
+	Watch func(ctx context.Context) <-chan []muster.County
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Logger learns why a page could not be made; nil discards.
 	Logger *slog.Logger
 }
 
-type server struct {
-	Options
-	view     muster.View // the instant that a page is about, and Now with it
-	controls map[string]muster.Control
-	pages    map[string]*template.Template // never run, so that they can be cloned
-	present  map[string]*template.Template
-	assets   string // a digest of the static files, so that browsers may keep them
+// Pages is the handler of all pages. It answers GET and HEAD, and sets the security
+// headers of what it serves.
+type Pages struct {
+	server
+	handler http.Handler
 }
 
-// New makes the handler of all pages. It answers GET and HEAD, and sets the
-// security headers of what it serves.
-func New(o Options) (http.Handler, error) {
+func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.ServeHTTP(w, r) }
+
+// server makes a page: a copy of it knows for whom and as of when.
+type server struct {
+	Options
+	person   Person
+	view     muster.View // the instant that a page is about, and Now with it
+	controls map[string]muster.Control
+	pages    map[string]*template.Template                 // never run, so that they can be cloned
+	present  map[muster.Role]map[string]*template.Template // by role, of the present
+	assets   string                                        // a digest of the static files, so that browsers may keep them
+}
+
+// route is a page.
+type route struct {
+	pattern, name string // name of its template
+	build         func(*server, context.Context, *http.Request) (*view, error)
+	past          bool     // it can be asked as of a past instant
+	keep          []string // its other parameters
+}
+
+func routes() []route {
+	return []route{
+		{pattern: "GET /{$}", name: "overview", build: (*server).overview, past: true},
+		{pattern: "GET /counties/{county}", name: "county", build: (*server).county, past: true},
+		{pattern: "GET /hosts/{host}", name: "host", build: (*server).host, past: true},
+		{pattern: "GET /controls/{control}", name: "control", build: (*server).control, past: true},
+		{pattern: "GET /policies", name: "policies", build: (*server).policies},
+	}
+}
+
+// Patterns of http.ServeMux that the pages answer.
+func Patterns() []string {
+	list := []string{"GET /static/"}
+	for _, r := range routes() {
+		list = append(list, r.pattern)
+	}
+	return list
+}
+
+// roles for which pages differ; "" reads counties only.
+func roles() []muster.Role {
+	return []muster.Role{"", muster.RoleViewer, muster.RoleOperator, muster.RoleCISO}
+}
+
+// New makes the pages.
+func New(o Options) (*Pages, error) {
 	if o.Reader == nil {
 		return nil, errors.New("web: options: a reader is required")
 	}
 	if o.Name == "" {
 		o.Name = "This state"
+	}
+	if o.Who == nil {
+		o.Who = everyone
+	}
+	if o.May == nil {
+		o.May = func(muster.Role, string) bool { return true }
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -70,43 +132,21 @@ func New(o Options) (http.Handler, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &server{Options: o, controls: make(map[string]muster.Control, len(o.Catalogue)), pages: map[string]*template.Template{}, present: map[string]*template.Template{}}
+	p := &Pages{server: server{Options: o, controls: make(map[string]muster.Control, len(o.Catalogue))}}
+	s := &p.server
 	for _, c := range o.Catalogue {
 		s.controls[c.ID] = c
 	}
-	layout, err := template.New("layout.html").Funcs(words).Funcs(silences(o.StaleAfter)).Funcs(links(muster.View{})).ParseFS(files, "templates/layout.html", "templates/parts.html")
-	if err != nil {
-		return nil, fmt.Errorf("web: parse layout: %w", err)
-	}
-	for _, name := range []string{"overview", "county", "host", "control", "policies", "problem"} {
-		t, err := layout.Clone()
-		if err == nil {
-			t, err = t.ParseFS(files, "templates/"+name+".html")
-		}
-		if err == nil {
-			s.present[name], err = t.Clone()
-		}
-		if err != nil {
-			return nil, fmt.Errorf("web: parse page %s: %w", name, err)
-		}
-		s.pages[name] = t
+	if err := s.parse(); err != nil {
+		return nil, err
 	}
 	mux := http.NewServeMux()
-	sum := sha256.New()
-	for _, name := range []string{"static/muster.css", "static/mark.svg"} {
-		b, err := files.ReadFile(name)
-		if err != nil {
-			return nil, fmt.Errorf("web: read %s: %w", name, err)
-		}
-		sum.Write(b)
-		mux.Handle("GET /"+name, keep(http.FileServerFS(files)))
+	if err := s.static(mux); err != nil {
+		return nil, err
 	}
-	s.assets = fmt.Sprintf("%x", sum.Sum(nil)[:6])
-	mux.Handle("GET /{$}", s.page("overview", (*server).overview))
-	mux.Handle("GET /counties/{county}", s.page("county", (*server).county))
-	mux.Handle("GET /hosts/{host}", s.page("host", (*server).host))
-	mux.Handle("GET /controls/{control}", s.page("control", (*server).control))
-	mux.Handle("GET /policies", s.page("policies", (*server).policies))
+	for _, r := range routes() {
+		mux.Handle(r.pattern, s.page(r))
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
@@ -115,40 +155,169 @@ func New(o Options) (http.Handler, error) {
 		}
 		s.problem(w, r, http.StatusNotFound)
 	})
-	return secure(mux), nil
+	p.handler = secure(mux)
+	return p, nil
+}
+
+// parse the templates: each page once, and for each role.
+func (s *server) parse() error {
+	layout, err := template.New("layout.html").Funcs(words).Funcs(silences(s.StaleAfter)).Funcs(s.bound("", muster.View{})).
+		ParseFS(files, "templates/layout.html", "templates/parts.html")
+	if err != nil {
+		return fmt.Errorf("web: parse layout: %w", err)
+	}
+	s.pages, s.present = map[string]*template.Template{}, map[muster.Role]map[string]*template.Template{}
+	for _, role := range roles() {
+		s.present[role] = map[string]*template.Template{}
+	}
+	names := []string{"problem"}
+	for _, r := range routes() {
+		names = append(names, r.name)
+	}
+	for _, name := range names {
+		t, err := layout.Clone()
+		if err == nil {
+			t, err = t.ParseFS(files, "templates/"+name+".html")
+		}
+		for _, role := range roles() {
+			if err == nil {
+				s.present[role][name], err = t.Clone()
+			}
+			if err == nil {
+				s.present[role][name].Funcs(s.bound(role, muster.View{}))
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("web: parse page %s: %w", name, err)
+		}
+		s.pages[name] = t
+	}
+	return nil
+}
+
+// bound are the words that depend on who looks at a page, and as of when.
+func (s *server) bound(role muster.Role, v muster.View) template.FuncMap {
+	return template.FuncMap{
+		"asof":   func() string { return suffix(v) },
+		"also":   func() string { return strings.Replace(suffix(v), "?", "&", 1) }, // behind other parameters
+		"may":    func(pattern string) bool { return s.may(role, pattern) },
+		"places": func() []link { return s.lead(role, v) },
+	}
+}
+
+// navigation are the places that the header leads to, by pattern.
+func navigation() []link {
+	return []link{{"GET /{$}", "Overview"}, {"GET /changes", "Changes"}, {"GET /quiet", "Not heard from"}, {"GET /pending", "Waiting"},
+		{"GET /policies", "Policies"}, {"GET /exceptions", "Exceptions"}, {"GET /courier", "Courier"}, {"GET /exports", "Exports"},
+		{"GET /people", "People"}, {"GET /log", "Log"}}
+}
+
+// lead gives the role's navigation: what is served, and may be used. What has a past
+// keeps the instant.
+func (s *server) lead(role muster.Role, v muster.View) (list []link) {
+	for _, place := range navigation() {
+		for _, r := range routes() {
+			if r.pattern == place.Href && s.may(role, r.pattern) {
+				address := strings.TrimSuffix(strings.TrimPrefix(r.pattern, "GET "), "{$}")
+				if r.past {
+					address += suffix(v)
+				}
+				list = append(list, link{address, place.Text})
+			}
+		}
+	}
+	return list
+}
+
+// may reports whether the role may use a form, or a page that there is.
+func (s *server) may(role muster.Role, pattern string) bool {
+	page := strings.HasPrefix(pattern, "GET /") && !strings.HasPrefix(pattern, "GET /api/")
+	return s.May(role, pattern) && (!page || slices.Contains(Patterns(), pattern))
+}
+
+// static serves what browsers may keep; the styles are one file there.
+func (s *server) static(mux *http.ServeMux) error {
+	sheets, err := fs.Glob(files, "styles/*.css")
+	if err != nil {
+		return err
+	}
+	var css []byte
+	for _, name := range sheets {
+		b, err := files.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("web: read %s: %w", name, err)
+		}
+		css = append(css, b...)
+	}
+	sum := sha256.New()
+	sum.Write(css)
+	mux.Handle("GET /static/muster.css", keep(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "muster.css", time.Time{}, bytes.NewReader(css))
+	})))
+	others, err := fs.Glob(files, "static/*")
+	if err != nil {
+		return err
+	}
+	for _, name := range others {
+		b, err := files.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("web: read %s: %w", name, err)
+		}
+		sum.Write(b)
+		mux.Handle("GET /"+name, keep(http.FileServerFS(files)))
+	}
+	s.assets = fmt.Sprintf("%x", sum.Sum(nil)[:6])
+	return nil
 }
 
 // view is what the layout needs; Page is the page's own.
 type view struct {
-	Site   string
-	Assets string
-	Title  string
-	Trail  []link // the way from the overview to this page's parent
-	Here   string // this page in the trail; "" on the overview
-	Demo   invented
-	Now    moment
-	Past   string // which past instant the page is about, a sentence; "" for now
-	Page   any
+	Site    string
+	Assets  string
+	Title   string
+	Trail   []link // the way from the overview to this page's parent
+	Here    string // this page in the trail; "" on the overview
+	Demo    invented
+	Now     moment
+	Person  Person
+	Picker  *picker // of a past day; nil where the page has no past
+	Past    string  // which past instant the page is about, a sentence; "" for now
+	Present string  // this page's address of the present
+	Done    string  // what the form before did, a sentence
+	Page    any
+}
+
+// picker takes a page to a past day.
+type picker struct {
+	Path  string
+	Keep  []link // the page's other parameters: Href is the name
+	Day   string // "" for now
+	Today string
+	Known muster.Knowledge
 }
 
 type link struct{ Href, Text string }
 
-func (s *server) page(name string, build func(*server, context.Context, *http.Request) (*view, error)) http.Handler {
+func (s *server) page(p route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
-		if name == "policies" { // what is offered has no past
-			q = nil
+		s, now := s.of(s.Who(r), muster.View{}), s.Now()
+		if p.past {
+			at, err := muster.ParseView(q.Get("as_of"), q.Get("known"), now)
+			if err != nil {
+				s.problem(w, r, http.StatusBadRequest)
+				return
+			}
+			s = s.of(s.person, at)
 		}
-		at, err := muster.ParseView(q.Get("as_of"), q.Get("known"), s.Now())
-		if err != nil {
-			s.problem(w, r, http.StatusBadRequest)
-			return
-		}
-		s := s.asOf(at)
-		v, err := build(s, r.Context(), r)
+		v, err := p.build(s, r.Context(), r)
 		switch {
 		case err == nil:
-			s.render(w, r, http.StatusOK, name, v)
+			if p.past {
+				v.Picker = s.picker(r, p.keep, now)
+			}
+			v.Done = doneWord(q.Get("done"))
+			s.render(w, r, http.StatusOK, p.name, v)
 		case errors.Is(err, fs.ErrNotExist):
 			s.problem(w, r, http.StatusNotFound)
 		case r.Context().Err() != nil: // the reader has gone; nobody would see an answer
@@ -159,13 +328,13 @@ func (s *server) page(name string, build func(*server, context.Context, *http.Re
 	})
 }
 
-// asOf is the server at the instant of a view: ages are told as of then.
-func (s *server) asOf(v muster.View) *server {
-	if v.Now() {
-		return s
-	}
+// of is the server for a person at the instant of a view: ages are told as of then.
+func (s *server) of(p Person, v muster.View) *server {
 	then := *s
-	then.view, then.Now = v, func() time.Time { return v.At }
+	then.person, then.view = p, v
+	if !v.Now() {
+		then.Now = func() time.Time { return v.At }
+	}
 	return &then
 }
 
@@ -188,15 +357,23 @@ func (s *server) problem(w http.ResponseWriter, r *http.Request, code int) {
 	s.render(w, r, code, "problem", &view{Title: p.Title, Here: p.Title, Page: p})
 }
 
+// Refuse tells a person why what they asked for was not shown or not done, a sentence,
+// and what to do about it.
+func (p *Pages) Refuse(w http.ResponseWriter, r *http.Request, code int, why, way string) {
+	secureHeaders(w.Header())
+	p.of(p.Who(r), muster.View{}).render(w, r, code, "problem",
+		&view{Title: http.StatusText(code), Here: http.StatusText(code), Page: problem{code, "This was not done", why, way}})
+}
+
 func (s *server) render(w http.ResponseWriter, r *http.Request, code int, name string, v *view) {
-	v.Site, v.Assets = s.Name, s.assets
+	v.Site, v.Assets, v.Person = s.Name, s.assets, s.person
 	v.Now = moment{s.Now(), s.Now()}
 	var b bytes.Buffer
-	t, err := s.present[name], error(nil)
+	t, err := s.present[s.person.Role][name], error(nil)
 	if !s.view.Now() {
-		v.Past = pastWord(s.view)
+		v.Past, v.Present = pastWord(s.view), present(r)
 		if t, err = s.pages[name].Clone(); err == nil {
-			t.Funcs(links(s.view))
+			t.Funcs(s.bound(s.person.Role, s.view))
 		}
 	}
 	if err == nil {
@@ -218,16 +395,18 @@ func (s *server) render(w http.ResponseWriter, r *http.Request, code int, name s
 }
 
 func secure(next http.Handler) http.Handler {
-	policy := strings.Join([]string{"default-src 'none'", "style-src 'self'", "img-src 'self' data:",
-		"base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'"}, "; ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		secureHeaders(w.Header())
 		next.ServeHTTP(w, r)
 	})
+}
+
+func secureHeaders(h http.Header) {
+	h.Set("Content-Security-Policy", strings.Join([]string{"default-src 'none'", "style-src 'self'", "img-src 'self' data:",
+		"script-src 'self'", "connect-src 'self'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'"}, "; "))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }
 
 // keep lets browsers hold a file for ever: its address changes with its content.

@@ -38,33 +38,6 @@ func silences(of muster.Silences) template.FuncMap {
 	}}
 }
 
-// links are the words that depend on the instant of a page: what its links end with,
-// "" for now.
-func links(v muster.View) template.FuncMap {
-	return template.FuncMap{"asof": func() string { return suffix(v) }}
-}
-
-// suffix keeps the instant in an address.
-func suffix(v muster.View) string {
-	if v.Now() {
-		return ""
-	}
-	q := url.Values{"as_of": {v.At.Format(time.RFC3339Nano)}}
-	if v.Known == muster.KnownNow {
-		q.Set("known", "now")
-	}
-	return "?" + q.Encode()
-}
-
-// pastWord says what a page of a past instant tells.
-func pastWord(v muster.View) string {
-	at := moment{At: v.At}.Exact()
-	if v.Known == muster.KnownNow {
-		return "What is known now about " + at + "."
-	}
-	return "As it was shown on " + at + "."
-}
-
 // moment is a time as seen from another.
 type moment struct{ At, Now time.Time }
 

@@ -25,6 +25,7 @@ type Book struct {
 	Effect      map[string]muster.PolicyEffect
 	// Absent are expected hosts, most of them missing.
 	Absent []muster.ExpectedHost
+	Records
 }
 
 func (b *Book) active(keep func(muster.HostStanding) bool) []muster.HostStanding {

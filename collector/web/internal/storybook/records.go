@@ -1,0 +1,62 @@
+package storybook
+
+import (
+	"context"
+	"time"
+
+	"github.com/passmuster/muster"
+)
+
+// Records are what a store keeps of what happened; lists are the newest first but Daily.
+type Records struct {
+	Daily    map[muster.County][]muster.DayStanding // "" is the state
+	Reports  map[muster.HostID][]muster.ReportStanding
+	Steps    map[muster.HostID][]muster.CustodyEvent
+	Happened []muster.Event
+	Logged   []muster.LogEntry
+}
+
+// Days from the one to the other.
+func (r *Records) Days(_ context.Context, county muster.County, from, to time.Time) (list []muster.DayStanding, err error) {
+	for _, d := range r.Daily[county] {
+		if !d.Day.Before(from.Truncate(24*time.Hour)) && !d.Day.After(to) {
+			list = append(list, d)
+		}
+	}
+	return list, nil
+}
+
+// HostReports below a number.
+func (r *Records) HostReports(_ context.Context, id muster.HostID, before uint64, limit int) (list []muster.ReportStanding, err error) {
+	for _, one := range r.Reports[id] {
+		if (before == 0 || one.Seq < before) && len(list) < limit {
+			list = append(list, one)
+		}
+	}
+	return list, nil
+}
+
+// Custody of a host's reports.
+func (r *Records) Custody(_ context.Context, id muster.HostID) ([]muster.CustodyEvent, error) {
+	return r.Steps[id], nil
+}
+
+// Events of a county, below an id.
+func (r *Records) Events(_ context.Context, county muster.County, before int64, limit int) (list []muster.Event, err error) {
+	for _, e := range r.Happened {
+		if (county == "" || e.County == county) && (before == 0 || e.ID < before) && len(list) < limit {
+			list = append(list, e)
+		}
+	}
+	return list, nil
+}
+
+// AuditLog below an id.
+func (r *Records) AuditLog(_ context.Context, before int64, limit int) (list []muster.LogEntry, err error) {
+	for _, e := range r.Logged {
+		if (before == 0 || e.ID < before) && len(list) < limit {
+			list = append(list, e)
+		}
+	}
+	return list, nil
+}
