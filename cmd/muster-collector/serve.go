@@ -26,7 +26,7 @@ import (
 
 // softMemory is when Go's collector works harder, so that a collector stays small under
 // load; SQLite's own memory is not in it.
-const softMemory = 96 << 20
+const softMemory = 76 << 20
 
 func newServeCommand(o *options) *cobra.Command {
 	var policy string

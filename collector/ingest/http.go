@@ -367,11 +367,11 @@ func (g *Ingest) decide(r *http.Request, frames []wire.Frame, peer muster.Peer, 
 	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
 	defer cancel()
 	accepted := make([]muster.Accepted, len(frames))
-	envelopes := make([][]byte, len(frames))
+	chains := make([][]muster.StoredEnvelope, len(frames))
 	outcomes := make([]wire.Outcome, len(frames))
 	errs := make([]error, len(frames))
 	each(len(frames), func(i int) {
-		accepted[i], envelopes[i], errs[i] = g.verify(ctx, &frames[i], peer)
+		accepted[i], chains[i], errs[i] = g.verify(ctx, &frames[i], peer)
 		accepted[i].Way = way
 	})
 
@@ -408,7 +408,7 @@ func (g *Ingest) decide(r *http.Request, frames []wire.Frame, peer muster.Peer, 
 		i := at[n]
 		failed[n] = g.receipt(&outcomes[i], &accepted[i], c.results[n])
 		if c.results[n].Outcome == muster.OutcomeStored {
-			g.remember(&accepted[i], envelopes[i])
+			g.remember(accepted[i].Header.Host, chains[i])
 		}
 		if outcomes[i].Code == wire.CodeConflict {
 			g.note(r, &outcomes[i])
@@ -440,16 +440,6 @@ func (g *Ingest) receipt(o *wire.Outcome, a *muster.Accepted, c muster.Committed
 		Host: o.Host, Seq: o.Seq, Digest: a.Envelope.Digest, ReceivedAt: c.ReceivedAt, // to the second
 	}, g.Key)
 	return err
-}
-
-// remember keeps a stored envelope as the likely base of the host's next.
-func (g *Ingest) remember(a *muster.Accepted, envelope []byte) {
-	if b, ok := g.bases.get(a.Header.Host); ok && b.seq > a.Header.Seq {
-		return
-	}
-	g.bases.put(a.Header.Host, &base{
-		digest: a.Envelope.Digest, seq: a.Header.Seq, depth: a.Envelope.Depth, month: a.Envelope.Month, envelope: envelope,
-	}, cap(envelope))
 }
 
 // refusal is what is logged once.

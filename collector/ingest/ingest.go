@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -31,8 +32,8 @@ const (
 	// DefaultMaxHeld is the room for what came and waits for a place: all that a
 	// state's hosts kept for a day, when they come back at once.
 	DefaultMaxHeld = 64 << 20
-	// DefaultCacheBytes is the room for newest envelopes, the bases of the next.
-	DefaultCacheBytes = 24 << 20
+	// DefaultCacheBytes is the room for newest reports, the bases of the next.
+	DefaultCacheBytes = 8 << 20
 )
 
 // MaxDepth bounds how many stored envelopes must be opened, one against the
@@ -96,7 +97,8 @@ type Options struct {
 	// MaxHeld bounds the bytes of all reports that have come and wait for a place,
 	// as they come; the next are answered 503 at once. 0 means DefaultMaxHeld.
 	MaxHeld int
-	// CacheBytes is the room for newest envelopes; 0 means DefaultCacheBytes.
+	// CacheBytes is the room for newest reports as they are stored, and a sixth of it more
+	// for such as they were signed; 0 means DefaultCacheBytes.
 	CacheBytes int
 	// Limits of senders and hosts; the zero value means DefaultLimits.
 	Limits Limits
@@ -118,10 +120,12 @@ type Ingest struct {
 	held  *Crowd        // bytes of reports in memory, as they came, by sender
 	done  chan struct{} // closed when Run has ended
 
-	senders *lru[string, *sender]
-	keys    *lru[muster.HostID, *known]
-	bases   *lru[muster.HostID, *base]
-	refused *lru[refusal, struct{}]
+	senders *cache[string, *sender]
+	keys    *cache[muster.HostID, *known]
+	chains  *cache[muster.HostID, []muster.StoredEnvelope] // each as OpenStored wants it
+	opened  *cache[muster.Digest, []byte]                  // the envelopes of some of them
+	refused *cache[refusal, struct{}]
+	rooms   sync.Pool // of *rooms
 
 	complaints *rate.Limiter // lines in the log
 
@@ -168,10 +172,12 @@ func New(o Options) (*Ingest, error) {
 		crowd:   NewCrowd(maxPerNode),
 		held:    NewCrowd(max(o.MaxHeld/maxHeldShare, wire.MaxFrame)),
 		done:    make(chan struct{}),
-		senders: newLRU[string, *sender](maxSenders),
-		keys:    newLRU[muster.HostID, *known](maxHosts),
-		bases:   newLRU[muster.HostID, *base](o.CacheBytes),
-		refused: newLRU[refusal, struct{}](10_000),
+		senders: newCache[string, *sender](maxSenders),
+		keys:    newCache[muster.HostID, *known](maxHosts),
+		chains:  newCache[muster.HostID, []muster.StoredEnvelope](o.CacheBytes),
+		opened:  newCache[muster.Digest, []byte](o.CacheBytes / 6),
+		refused: newCache[refusal, struct{}](10_000),
+		rooms:   sync.Pool{New: func() any { return new(rooms) }},
 
 		complaints: rate.NewLimiter(1, 10),
 
@@ -265,12 +271,13 @@ func (g *Ingest) gather(first *chunk) []*chunk {
 // the same, and the reports are then found as duplicates. Then each chunk is tried
 // alone, so that no host's report can keep another's out.
 func (g *Ingest) commit(group []*chunk) {
-	all := group[0].reports
-	if len(group) > 1 {
-		all = make([]muster.Accepted, 0, maxCommit*2)
-		for _, c := range group {
-			all = append(all, c.reports...)
-		}
+	n := 0
+	for _, c := range group {
+		n += len(c.reports)
+	}
+	all := make([]muster.Accepted, 0, n)
+	for _, c := range group {
+		all = append(all, c.reports...)
 	}
 	results, err := g.transact(all)
 	if err != nil && !errors.Is(err, muster.ErrFull) {

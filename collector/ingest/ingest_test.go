@@ -20,7 +20,18 @@ import (
 )
 
 func TestReportsAreReceiptedAndProveThemselves(t *testing.T) {
-	l := newLab(t)
+	for name, room := range map[string]int{
+		"bases remembered as signed":   0,
+		"bases remembered as stored":   300_000, // too little for an envelope
+		"bases read from the database": 1,
+	} {
+		t.Run(name, func(t *testing.T) { receiptedAndProven(t, room) })
+	}
+}
+
+func receiptedAndProven(t *testing.T, room int) {
+	t.Helper()
+	l := newLab(t, func(o *ingest.Options) { o.CacheBytes = room })
 	h := newHost(t, 1).enrolled(l.url)
 	var signed [][]byte
 	// Long enough for the chain of bases to be cut more than once.

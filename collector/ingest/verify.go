@@ -75,15 +75,6 @@ func (k *known) takes(head *muster.Header, body int) error {
 	return nil
 }
 
-// base is an envelope that the next report may rest on.
-type base struct {
-	digest   muster.Digest
-	seq      uint64
-	depth    int
-	month    int
-	envelope []byte
-}
-
 // refusedError is a report that is not stored: what the host is told and why.
 type refusedError struct {
 	code wire.Code
@@ -159,9 +150,9 @@ func (g *Ingest) look(ctx context.Context, id muster.HostID) (*known, error) {
 }
 
 // verify opens a frame and believes what its host has signed. Its error is a
-// *refusedError where the report is at fault. The envelope comes back too, to
-// serve as the next base.
-func (g *Ingest) verify(ctx context.Context, f *wire.Frame, peer muster.Peer) (a muster.Accepted, envelope []byte, err error) {
+// *refusedError where the report is at fault. The report comes back with what it rests
+// on, too, as OpenStored wants it.
+func (g *Ingest) verify(ctx context.Context, f *wire.Frame, peer muster.Peer) (a muster.Accepted, chain []muster.StoredEnvelope, err error) {
 	h, err := g.host(ctx, f.Host)
 	if err == nil {
 		h, err = g.hears(ctx, h, f.Host, peer)
@@ -169,14 +160,14 @@ func (g *Ingest) verify(ctx context.Context, f *wire.Frame, peer muster.Peer) (a
 	if err != nil {
 		return a, nil, err
 	}
-	var rest *base
+	var under []muster.StoredEnvelope
 	var failed error
-	envelope, err = wire.OpenFrame(f, func(d muster.Digest) []byte {
-		if rest, failed = g.base(ctx, f.Host, d); rest == nil {
-			return nil
-		}
-		return rest.envelope
+	room := g.rooms.Get().(*rooms)
+	envelope, err := wire.OpenFrame(f, func(d muster.Digest) (base []byte) {
+		under, base, failed = g.base(ctx, room, f.Host, d)
+		return base
 	}, wire.MaxEnvelope)
+	g.rooms.Put(room) // the base may be in it
 	if failed != nil {
 		return a, nil, failed
 	}
@@ -218,18 +209,20 @@ func (g *Ingest) verify(ctx context.Context, f *wire.Frame, peer muster.Peer) (a
 	}}
 	a.Summary, a.GateFails = g.count(report.Verdicts)
 	switch {
-	case rest != nil && (rest.depth >= MaxDepth || rest.seq >= head.Seq || rest.month != a.Envelope.Month):
+	case len(under) > 0 && (under[0].Depth >= MaxDepth || under[0].Seq >= head.Seq || under[0].Month != a.Envelope.Month):
 		// The chain of bases stays short, always leads to earlier numbers, and goes as a
 		// whole when evidence is let go.
 		whole, err := wire.NewFrame(f.Host, f.Seq, envelope, nil)
 		if err != nil {
 			return a, nil, err
 		}
-		a.Envelope.Base, a.Envelope.Body = whole.Base, whole.Body
-	case rest != nil:
-		a.Envelope.BaseSeq, a.Envelope.Depth = rest.seq, rest.depth+1
+		a.Envelope.Base, a.Envelope.Body, under = whole.Base, whole.Body, nil
+	case len(under) > 0:
+		a.Envelope.BaseSeq, a.Envelope.Depth = under[0].Seq, under[0].Depth+1
 	}
-	return a, envelope, nil
+	// It is held there alone, not for as long as the report waits for its commit.
+	g.opened.put(a.Envelope.Digest, envelope, cap(envelope))
+	return a, append([]muster.StoredEnvelope{a.Envelope}, under...), nil
 }
 
 // plain refuses a report that would spoil tables and pages: its texts go into
@@ -266,37 +259,61 @@ func month(t time.Time) int { return t.UTC().Year()*100 + int(t.UTC().Month()) }
 // sane: a time that JSON and every database can write.
 func sane(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9999 }
 
-// base finds what a frame was compressed against; nil where it is not here.
-func (g *Ingest) base(ctx context.Context, host muster.HostID, d muster.Digest) (*base, error) {
-	if b, ok := g.bases.get(host); ok && b.digest == d {
-		return b, nil
+// base finds what a frame was compressed against, and what that rests on; nil where it
+// is not here. It may open it in r.
+func (g *Ingest) base(ctx context.Context, r *rooms, host muster.HostID, d muster.Digest) (chain []muster.StoredEnvelope, envelope []byte, err error) {
+	chain, ok := g.chains.get(host)
+	if !ok || chain[0].Digest != d {
+		chain, err = g.Store.Base(ctx, host, d)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, nil
+		}
+		if err != nil {
+			return nil, nil, err
+		}
 	}
-	chain, err := g.Store.Base(ctx, host, d)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	if envelope, ok = g.opened.get(d); !ok {
+		envelope, err = r.open(host, chain)
 	}
-	if err != nil {
-		return nil, err
+	return chain, envelope, err
+}
+
+// remember keeps a stored report as the likely base of the host's next.
+func (g *Ingest) remember(host muster.HostID, chain []muster.StoredEnvelope) {
+	if was, ok := g.chains.get(host); ok {
+		if was[0].Seq > chain[0].Seq {
+			return
+		}
+		g.opened.remove(was[0].Digest)
 	}
-	envelope, err := OpenStored(host, chain)
-	if err != nil {
-		return nil, err
+	const fixed = 128 // bytes of an element beside its body
+	cost := 0
+	for i := range chain {
+		cost += fixed + cap(chain[i].Body)
 	}
-	return &base{digest: d, seq: chain[0].Seq, depth: chain[0].Depth, month: chain[0].Month, envelope: envelope}, nil
+	g.chains.put(host, chain, cost)
 }
 
 // OpenStored gives the signed bytes of the first envelope of a chain, as a
 // store returns it.
-func OpenStored(host muster.HostID, chain []muster.StoredEnvelope) (envelope []byte, err error) {
+func OpenStored(host muster.HostID, chain []muster.StoredEnvelope) ([]byte, error) {
+	return new(rooms).open(host, chain)
+}
+
+// rooms are where envelopes are opened one against the other.
+type rooms [2][]byte
+
+func (r *rooms) open(host muster.HostID, chain []muster.StoredEnvelope) (envelope []byte, err error) {
 	for i := len(chain) - 1; i >= 0; i-- {
 		e, under := &chain[i], envelope
 		f := &wire.Frame{Host: host, Seq: e.Seq, Base: e.Base, Size: e.Size, Body: e.Body}
-		if envelope, err = wire.OpenFrame(f, func(muster.Digest) []byte { return under }, 0); err != nil {
+		if envelope, err = wire.OpenFrameInto(r[i%2], f, func(muster.Digest) []byte { return under }, 0); err != nil {
 			return nil, fmt.Errorf("open stored report %d of host %s: %w", e.Seq, host, err)
 		}
-		if wire.EnvelopeDigest(envelope) != e.Digest {
-			return nil, fmt.Errorf("stored report %d of host %s is damaged", e.Seq, host)
-		}
+		r[i%2] = envelope
+	}
+	if wire.EnvelopeDigest(envelope) != chain[0].Digest {
+		return nil, fmt.Errorf("stored report %d of host %s is damaged, or one that it rests on", chain[0].Seq, host)
 	}
 	return envelope, nil
 }

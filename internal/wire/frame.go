@@ -50,6 +50,12 @@ func newFrame(host muster.HostID, seq uint64, envelope, base []byte, digest must
 // envelope in bytes, before anything is allocated; 0 means MaxEnvelope. Errors
 // wrap ErrTooLarge, ErrNeedBase or ErrMalformed. Safe for concurrent use.
 func OpenFrame(f *Frame, base func(muster.Digest) []byte, maxSize int) ([]byte, error) {
+	return OpenFrameInto(nil, f, base, maxSize)
+}
+
+// OpenFrameInto is OpenFrame into the memory of room, where that is large enough. The
+// base must be elsewhere.
+func OpenFrameInto(room []byte, f *Frame, base func(muster.Digest) []byte, maxSize int) ([]byte, error) {
 	if maxSize <= 0 || maxSize > MaxEnvelope {
 		maxSize = MaxEnvelope
 	}
@@ -84,7 +90,7 @@ func OpenFrame(f *Frame, base func(muster.Digest) []byte, maxSize int) ([]byte, 
 			return fail(ErrNeedBase)
 		}
 	}
-	envelope, err := decompress(f.Body, dict, int(f.Size))
+	envelope, err := decompress(room, f.Body, dict, int(f.Size))
 	if err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrMalformed, err))
 	}
@@ -124,7 +130,7 @@ func compress(data, dict []byte) ([]byte, error) {
 	return enc.EncodeAll(data, nil), nil
 }
 
-func decompress(data, dict []byte, size int) ([]byte, error) {
+func decompress(room, data, dict []byte, size int) ([]byte, error) {
 	dec, ok := decoders.Get().(*zstd.Decoder)
 	if !ok {
 		var err error
@@ -147,7 +153,10 @@ func decompress(data, dict []byte, size int) ([]byte, error) {
 	if err := dec.ResetWithOptions(nil, opt); err != nil {
 		return nil, err
 	}
-	out, err := dec.DecodeAll(data, make([]byte, 0, size))
+	if cap(room) < size {
+		room = make([]byte, size)
+	}
+	out, err := dec.DecodeAll(data, room[:0:size])
 	if err == nil && len(out) != size {
 		err = fmt.Errorf("%d bytes where %d were promised", len(out), size)
 	}

@@ -21,7 +21,20 @@ const (
 type content struct {
 	Header   muster.Header    `cbor:"1,keyasint"`
 	Verdicts []muster.Verdict `cbor:"2,keyasint"`
-	Detail   []byte           `cbor:"3,keyasint"`
+	Detail   opaque           `cbor:"3,keyasint"`
+}
+
+// opaque is a byte string that stays where it was read: it is most of a report.
+type opaque []byte
+
+// UnmarshalCBOR is for cbor.
+func (o *opaque) UnmarshalCBOR(b []byte) error {
+	s, rest, ok := cutBytes(b)
+	if !ok || len(rest) != 0 {
+		return errors.New("the detail is not a byte string of shortest length")
+	}
+	*o = s
+	return nil
 }
 
 // Opened is a report whose header and verdicts were read and whose detail was
