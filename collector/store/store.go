@@ -34,6 +34,12 @@ const MaxCustody = 4096
 // MaxExpected bounds the computers that one county expects.
 const MaxExpected = 20_000
 
+// MaxContacts bounds the contacts of one county.
+const MaxContacts = 20
+
+// MaxAsks bounds the requests for a waiver of one county that wait for an answer.
+const MaxAsks = 1000
+
 // Options of every store.
 type Options struct {
 	// Now is the clock; nil means time.Now. Several collectors before one database
@@ -94,6 +100,15 @@ type Store interface {
 	// Expect makes the list the county's expected hosts; those that were expected
 	// before keep their Since. More than MaxExpected are an error.
 	Expect(ctx context.Context, county muster.County, list []muster.ExpectedHost, e muster.LogEntry) error
+	// SetContacts makes the list the county's contacts.
+	SetContacts(ctx context.Context, county muster.County, list []muster.Contact, e muster.LogEntry) error
+	// Ask keeps an open request for a waiver, made by the actor of the entry, and
+	// returns its number. Where MaxAsks of the county are open it is an error that is
+	// fs.ErrExist.
+	Ask(ctx context.Context, a muster.Ask, e muster.LogEntry) (id int64, err error)
+	// Answer answers an open request by the actor of the entry. One that is answered is
+	// an error that is fs.ErrExist.
+	Answer(ctx context.Context, id int64, state muster.AskState, answer string, e muster.LogEntry) error
 	// Log appends to the audit log.
 	Log(ctx context.Context, e muster.LogEntry) error
 
@@ -112,6 +127,8 @@ type Store interface {
 	// Custody returns the steps of a host's reports, by file in the order in which
 	// these came first, and by time within one.
 	Custody(ctx context.Context, id muster.HostID) ([]muster.CustodyEvent, error)
+	// AskOf returns a request for a waiver.
+	AskOf(ctx context.Context, id int64) (muster.Ask, error)
 	// Bundle returns the bytes of a release.
 	Bundle(ctx context.Context, version int64) ([]byte, error)
 	// AuditLog returns the newest entries first, those with a lower id than before (0
@@ -188,8 +205,8 @@ type About struct {
 }
 
 // Reader tells where hosts, counties and controls stand, at the instant of a view.
-// Lists are in any order unless said. A replaced host is in Hosts and Host, and in no
-// count and no other list.
+// Lists are in any order unless said. A replaced host is in Hosts, Find and Host,
+// and in no count and no other list.
 type Reader interface {
 	// Counties that have any host, pending ones and expected ones included.
 	Counties(ctx context.Context, v muster.View) ([]muster.CountyStanding, error)
@@ -202,6 +219,11 @@ type Reader interface {
 	Days(ctx context.Context, county muster.County, from, to time.Time) ([]muster.DayStanding, error)
 
 	Hosts(ctx context.Context, v muster.View, q muster.HostQuery) (muster.HostPage, error)
+	// Find gives active hosts, of a county or with "" all, as they stand now: those
+	// whose name begins with the text, by name, then those whose name contains it or
+	// whose id begins with it, by name; at most limit. Case does not matter, and no
+	// letter of the text means another. A replaced host is found as well.
+	Find(ctx context.Context, county muster.County, text string, limit int) ([]muster.HostStanding, error)
 	// Host returns an active host.
 	Host(ctx context.Context, v muster.View, id muster.HostID) (muster.HostStanding, error)
 	HostFindings(ctx context.Context, v muster.View, id muster.HostID) ([]muster.FindingStanding, error)
@@ -214,13 +236,19 @@ type Reader interface {
 	// Changes are the newest transitions of all active hosts, or of a county's, newest
 	// first, without those that are First.
 	Changes(ctx context.Context, v muster.View, county muster.County, limit int) ([]muster.Transition, error)
-	// Quiet are the stale hosts, or a county's, the longest silent first.
+	// Quiet are the stale hosts, or a county's, the longest silent first. With KnownNow
+	// those of all counties are as of the end of the day before, as counts are.
 	Quiet(ctx context.Context, v muster.View, county muster.County, limit int) ([]muster.HostStanding, error)
 	// Pending are the hosts that wait for approval, or a county's, the longest waiting
 	// first.
 	Pending(ctx context.Context, county muster.County) ([]muster.HostStanding, error)
 	// Expected are a county's expected hosts, or with "" all, by county and name.
 	Expected(ctx context.Context, v muster.View, county muster.County) ([]muster.ExpectedHost, error)
+	// Contacts of a county, in the order in which they were given.
+	Contacts(ctx context.Context, county muster.County) ([]muster.Contact, error)
+	// Asks are requests for waivers, of a county or with "" all, newest first, at most
+	// limit; with open only those without an answer.
+	Asks(ctx context.Context, county muster.County, open bool, limit int) ([]muster.Ask, error)
 	// Events are newest first, of a county or with "" all, those with a lower id than
 	// before (0 for all), at most limit.
 	Events(ctx context.Context, county muster.County, before int64, limit int) ([]muster.Event, error)

@@ -46,6 +46,7 @@ func (h *history) at(k, i int) int64 {
 type sum struct {
 	hosts, meeting, failing, unknown, stale int
 	controls                                [controls][4]int32
+	quiet                                   []string // in hindsight
 }
 
 func newHistory(hosts, days int) *history {
@@ -78,7 +79,7 @@ var columns = map[string][]string{
 	"reports":   strings.Fields(`host seq digest received_at collected_at about_at newest received missing version way`),
 	"residents": strings.Fields(`county host`),
 	"silences":  strings.Fields(`host from_at until_at`),
-	"rollups":   strings.Fields(`county known at hosts meeting failing unknown stale pending missing invented controls`),
+	"rollups":   strings.Fields(`county known at hosts meeting failing unknown stale pending missing invented controls quiet`),
 }
 
 func row(table string, values ...any) store.Row {
@@ -137,7 +138,7 @@ func (h *history) rows() iter.Seq[store.Row] {
 
 func (s *sum) row(county string, known muster.Knowledge, at int64, controls string) store.Row {
 	return row("rollups", county, string(known), at, int64(s.hosts), int64(s.meeting), int64(s.failing), int64(s.unknown), int64(s.stale),
-		int64(0), int64(0), int64(0), controls)
+		int64(0), int64(0), int64(0), controls, strings.Join(s.quiet[:min(len(s.quiet), 100)], ""))
 }
 
 // host walks through one host's days and gives its rows of one table; with "versions"
@@ -261,6 +262,9 @@ func (h *history) count(k, n int, enrolled, after int64, heard []int64, versions
 		switch {
 		case last+after < end:
 			to.stale++
+			if k == 1 {
+				to.quiet = append(to.quiet, fmt.Sprintln(h.ids[n], last))
+			}
 			continue
 		case v < 0:
 			to.unknown++

@@ -25,9 +25,10 @@ import (
 type options struct {
 	bin         string
 	ingestHosts int
-	hosts, days int // of the history
-	asks        int // of every question
-	diskDays    int // of hourly reports
+	hosts, days int    // of the history
+	asks        int    // of every question
+	diskDays    int    // of hourly reports
+	kept        string // the address of a database that outlives pages
 	out         io.Writer
 }
 
@@ -52,6 +53,7 @@ func main() {
 	flag.IntVar(&o.days, "days", 400, "days of the history, at least 40")
 	flag.IntVar(&o.asks, "asks", 200, "how often each question is asked")
 	flag.IntVar(&o.diskDays, "year", 365, "days of hourly reports that the disk is measured with")
+	flag.StringVar(&o.kept, "kept", "", "with -only pages and -db: the address of a database that is filled where it is empty, and stays")
 	only := flag.String("only", "", "one part: ingest, pages, disk")
 	on := flag.String("db", "", "one database: SQLite, PostgreSQL")
 	flag.Parse()

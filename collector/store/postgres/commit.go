@@ -46,8 +46,9 @@ func (s *Store) commit(ctx context.Context, reports []muster.Accepted) ([]muster
 	// One that is in a transaction is closed.
 	defer conn.Close()
 	var states map[muster.HostID]*tables.State
+	var newest int64
 	if err := raw(conn, func(c *pgx.Conn) (err error) {
-		states, err = begin(ctx, c, reports)
+		states, newest, err = begin(ctx, c, reports)
 		return err
 	}); err != nil {
 		return nil, err
@@ -61,7 +62,7 @@ func (s *Store) commit(ctx context.Context, reports []muster.Accepted) ([]muster
 	if err != nil {
 		return nil, err
 	}
-	stamp, err := s.Stamp(ctx, conn)
+	stamp, err := s.StampAfter(ctx, conn, newest)
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +88,9 @@ func raw(conn *sql.Conn, do func(*pgx.Conn) error) error {
 	return conn.Raw(func(c any) error { return do(c.(*stdlib.Conn).Conn()) })
 }
 
-// begin opens the transaction, in which nobody else writes these hosts, and reads them.
-func begin(ctx context.Context, c *pgx.Conn, reports []muster.Accepted) (map[muster.HostID]*tables.State, error) {
+// begin opens the transaction, in which nobody else writes these hosts, and reads them
+// and when the newest roll-up is.
+func begin(ctx context.Context, c *pgx.Conn, reports []muster.Accepted) (_ map[muster.HostID]*tables.State, newest int64, _ error) {
 	var ids []string
 	for i := range reports {
 		ids = append(ids, string(reports[i].Header.Host))
@@ -112,7 +114,9 @@ func begin(ctx context.Context, c *pgx.Conn, reports []muster.Accepted) (map[mus
 		}
 		return rows.Err()
 	})
-	return states, c.SendBatch(ctx, b).Close()
+	b.Queue(tables.NewestRollup).QueryRow(func(r pgx.Row) error { return r.Scan(&newest) })
+	err := c.SendBatch(ctx, b).Close()
+	return states, newest, err
 }
 
 // write writes the plan, and where this is all commits it in the same round trip.

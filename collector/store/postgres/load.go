@@ -43,11 +43,22 @@ func (s *Store) Load(ctx context.Context, next func() (store.Row, error)) error 
 	if err != nil {
 		return err
 	}
-	// Without statistics the first questions would take the longest ways.
-	return wrap("analyze what was loaded", pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0; ANALYZE`)
+	return wrap("analyze what was loaded", s.settle(ctx))
+}
+
+// settle gathers statistics, without which the first questions would take the longest
+// ways, and marks pages on which every row is there for all, which else each first reader
+// of a page would write.
+func (s *Store) settle(ctx context.Context) error {
+	c, err := pgx.ConnectConfig(ctx, s.single)
+	if err != nil {
 		return err
-	}))
+	}
+	_, err = c.Exec(ctx, `SET statement_timeout = 0`)
+	if err == nil {
+		_, err = c.Exec(ctx, `VACUUM (ANALYZE)`)
+	}
+	return errors.Join(err, c.Close(context.WithoutCancel(ctx)))
 }
 
 // copyAll copies a run of rows of one table after the other.

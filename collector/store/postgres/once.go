@@ -41,6 +41,11 @@ func (s *Store) Once(ctx context.Context, job string, do func(context.Context) e
 	}
 	lost(nil)
 	<-done
+	// Without it the server lets go some time after the connection has ended, and whoever
+	// comes next runs nothing.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockTimeout)
+	defer cancel()
+	_, _ = c.Exec(last, `SELECT pg_advisory_unlock_all()`)
 	return true, wrap(what, err)
 }
 
@@ -54,7 +59,8 @@ func hold(ctx context.Context, c *pgx.Conn) error {
 			return nil
 		case <-tick.C:
 		}
-		alive, cancel := context.WithTimeout(ctx, lockTimeout)
+		// A question that is broken off would end the connection.
+		alive, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockTimeout)
 		err := c.Ping(alive)
 		cancel()
 		if err != nil && ctx.Err() == nil {

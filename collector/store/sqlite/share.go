@@ -18,9 +18,30 @@ import (
 	"github.com/passmuster/muster/collector/store"
 )
 
-// Load puts the rows into an empty store.
+// Load puts the rows into an empty store. Nobody else should have the file open: it is
+// then written directly, beside a journal that only has the pages of the empty file, by
+// which that is what a crash leaves.
 func (s *Store) Load(ctx context.Context, next func() (store.Row, error)) error {
+	// They are closed, and opened again when they are needed.
+	s.reader.SetMaxIdleConns(0)
+	defer s.reader.SetMaxIdleConns(readers)
+	for _, p := range []struct{ before, after string }{
+		// Where another process has the file open it stays as it is, which is slower for
+		// many rows and no less safe.
+		{`PRAGMA journal_mode = delete`, `PRAGMA journal_mode = wal`},
+		{`PRAGMA cache_size = -262144`, `PRAGMA cache_size = ` + cacheSize},
+	} {
+		s.pragma(ctx, p.before)
+		defer s.pragma(ctx, p.after)
+	}
 	return s.DB.Load(ctx, next, nil)
+}
+
+// pragma sets what makes the writing connection only faster or slower.
+func (s *Store) pragma(ctx context.Context, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, _ = s.conn.ExecContext(context.WithoutCancel(ctx), text)
 }
 
 // changed notes in a transaction what it changes.

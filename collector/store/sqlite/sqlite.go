@@ -34,20 +34,24 @@ var migrations embed.FS
 // readers is how many questions are answered at once; more of them wait.
 const readers = 4
 
+// cacheSize of the writing connection, as SQLite has it: 8 MiB.
+const cacheSize = "-8192"
+
 // Store is a store.Store in one file.
 type Store struct {
 	*tables.DB
 	path     string
 	reader   *sql.DB
+	reading  statements // on reader
 	watchers store.Watchers
 
 	// mu is held over every transaction of the one writing connection and
 	// guards what follows.
-	mu       sync.Mutex
-	writer   *sql.DB
-	conn     *sql.Conn // of writer
-	prepared map[string]*sql.Stmt
-	hot      hot
+	mu      sync.Mutex
+	writer  *sql.DB
+	conn    *sql.Conn  // of writer
+	writing statements // on conn
+	hot     hot
 	// version is SQLite's word on whether another process wrote: hot is then stale.
 	version int64
 	// told are the counties that the transaction changes; all: anything may have changed.
@@ -63,17 +67,18 @@ func Open(ctx context.Context, path string, o store.Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Store{path: path, prepared: map[string]*sql.Stmt{}, told: map[muster.County]bool{}}
+	s := &Store{path: path, told: map[muster.County]bool{}}
 	err := s.open(ctx, path)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), s.Close())
 	}
 	s.DB = &tables.DB{
 		Options:  o,
-		Read:     s.reader,
+		Read:     &s.reading,
 		Snapshot: s.snapshot,
 		Write:    s.write,
 		Wrap:     wrap,
+		OfHost:   func(alias string) string { return alias + ".host = h.id" },
 		Indexes:  `SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL`,
 		Changed:  s.changed,
 	}
@@ -89,18 +94,21 @@ func (s *Store) open(ctx context.Context, path string) error {
 	}
 	var err error
 	// Checkpoints are paid by commits: fewer and larger ones rewrite hot pages less often.
-	if s.writer, err = sql.Open("sqlite", dsn("wal_autocheckpoint(8000)", "cache_size(-16384)")); err != nil {
+	if s.writer, err = sql.Open("sqlite", dsn("wal_autocheckpoint(8000)", "cache_size("+cacheSize+")")); err != nil {
 		return err
 	}
 	s.writer.SetMaxOpenConns(1)
-	if s.reader, err = sql.Open("sqlite", dsn("query_only(on)", "cache_size(-4096)")); err != nil {
+	if s.reader, err = sql.Open("sqlite", dsn("query_only(on)", "cache_size(-2048)")); err != nil {
 		return err
 	}
 	s.reader.SetMaxOpenConns(readers)
+	s.reader.SetMaxIdleConns(readers) // or two of them are closed after each question, with what they have prepared
 	if err = s.migrate(ctx); err != nil {
 		return err
 	}
 	s.conn, err = s.writer.Conn(ctx)
+	s.reading = statements{on: s.reader, all: map[string]*sql.Stmt{}}
+	s.writing = statements{on: s.conn, all: map[string]*sql.Stmt{}}
 	return err
 }
 
@@ -167,10 +175,7 @@ func (s *Store) refuseTrial(ctx context.Context) error {
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var errs []error
-	for _, stmt := range s.prepared {
-		errs = append(errs, stmt.Close())
-	}
+	errs := []error{s.writing.Close(), s.reading.Close()}
 	if s.conn != nil {
 		errs = append(errs, s.conn.Close())
 	}
@@ -212,15 +217,15 @@ func (s *Store) transact(ctx context.Context, what string, do func(tables.Querie
 	whole := context.WithoutCancel(ctx)
 	clear(s.told)
 	s.all = false
-	_, err := s.conn.ExecContext(whole, `BEGIN IMMEDIATE`)
+	_, err := s.writing.ExecContext(whole, `BEGIN IMMEDIATE`)
 	if err != nil {
 		return wrap(what, err)
 	}
 	if err = s.refresh(ctx); err == nil {
-		err = do(statements{s})
+		err = do(&s.writing)
 	}
 	if err == nil {
-		_, err = s.conn.ExecContext(whole, `COMMIT`)
+		_, err = s.writing.ExecContext(whole, `COMMIT`)
 	}
 	if err != nil {
 		// The cause is in err; where SQLite rolled back by itself this is a no-op.
@@ -235,7 +240,7 @@ func (s *Store) transact(ctx context.Context, what string, do func(tables.Querie
 // those who watch.
 func (s *Store) refresh(ctx context.Context) error {
 	var v int64
-	if err := s.conn.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&v); err != nil {
+	if err := s.writing.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&v); err != nil {
 		return err
 	}
 	if v != s.version {
@@ -246,31 +251,40 @@ func (s *Store) refresh(ctx context.Context) error {
 	return nil
 }
 
-// statements is the writing connection. Its statements stay prepared for as long as
-// the store is open.
-type statements struct{ s *Store }
+// statements stay prepared for as long as the store is open. Safe for concurrent use
+// where on is.
+type statements struct {
+	on interface {
+		tables.Querier
+		PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+	}
+	mu  sync.Mutex
+	all map[string]*sql.Stmt
+}
 
 // maxPrepared bounds them; few texts are ever used.
 const maxPrepared = 512
 
-func (t statements) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
-	if stmt := t.s.prepared[query]; stmt != nil {
-		return stmt, nil
+// prepare gives nil where the statement cannot be kept: it is then run as it is.
+func (t *statements) prepare(ctx context.Context, query string) *sql.Stmt {
+	t.mu.Lock()
+	stmt, full := t.all[query], len(t.all) >= maxPrepared
+	t.mu.Unlock()
+	if stmt != nil || full {
+		return stmt
 	}
-	if len(t.s.prepared) >= maxPrepared {
-		for text, stmt := range t.s.prepared { // any of them
-			delete(t.s.prepared, text)
-			if err := stmt.Close(); err != nil {
-				return nil, err
-			}
-			break
-		}
+	made, err := t.on.PrepareContext(ctx, nameless(query))
+	if err != nil {
+		return nil
 	}
-	stmt, err := t.s.conn.PrepareContext(ctx, nameless(query))
-	if err == nil {
-		t.s.prepared[query] = stmt
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if stmt = t.all[query]; stmt != nil { // another was faster
+		_ = made.Close()
+		return stmt
 	}
-	return stmt, err
+	t.all[query] = made
+	return made
 }
 
 // nameless writes $1, $2, … as ?, where each is there once and in order: parameters
@@ -287,28 +301,35 @@ func nameless(query string) string {
 	return strings.Join(parts, "?")
 }
 
-func (t statements) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	stmt, err := t.prepare(ctx, query)
-	if err != nil {
-		return nil, err
+func (t *statements) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if stmt := t.prepare(ctx, query); stmt != nil {
+		return stmt.ExecContext(ctx, args...)
 	}
-	return stmt.ExecContext(ctx, args...)
+	return t.on.ExecContext(ctx, query, args...)
 }
 
-func (t statements) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	stmt, err := t.prepare(ctx, query)
-	if err != nil {
-		return nil, err
+func (t *statements) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if stmt := t.prepare(ctx, query); stmt != nil {
+		return stmt.QueryContext(ctx, args...)
 	}
-	return stmt.QueryContext(ctx, args...)
+	return t.on.QueryContext(ctx, query, args...)
 }
 
-func (t statements) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	stmt, err := t.prepare(ctx, query)
-	if err != nil {
-		return t.s.conn.QueryRowContext(ctx, query, args...) // gives the same error
+func (t *statements) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if stmt := t.prepare(ctx, query); stmt != nil {
+		return stmt.QueryRowContext(ctx, args...)
 	}
-	return stmt.QueryRowContext(ctx, args...)
+	return t.on.QueryRowContext(ctx, query, args...)
+}
+
+func (t *statements) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var errs []error
+	for _, stmt := range t.all {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // wrap names the operation and gives SQLite's and the package's errors the

@@ -62,6 +62,7 @@ func copies(t *testing.T, f *fixture, to, back Open) {
 		must(t, s.KeepCustody(f.ctx, []muster.CustodyEvent{{At: f.now.Truncate(time.Second), Act: muster.CustodyWrote, By: "x", File: "ffffffffffffffff", Host: a.Header.Host, From: 1, To: 1}}))
 		must(t, s.Retire(f.ctx, f.enrollIn(s, 99), f.entry("retire", "x")))
 		must(t, s.Rollup(f.ctx, f.now))
+		get[int64](t)(s.Ask(f.ctx, muster.Ask{County: "17031", Control: "C1"}, f.entry("ask_waiver", "x")))
 	}
 	same()
 }
@@ -79,6 +80,13 @@ func (h *history) everythingElse() {
 	must(h.T, h.SetRing(h.ctx, muster.RingMember{County: "17031", Ring: muster.RingCanary}, h.entry("set_ring", "x")))
 	must(h.T, h.PutTicket(h.ctx, store.Ticket{Kind: "link", Digest: muster.Digest{7}, Value: []byte("x"), Until: h.now.Add(24 * time.Hour)}))
 	must(h.T, h.KeepCustody(h.ctx, []muster.CustodyEvent{{At: h.now.Truncate(time.Second), Act: muster.CustodyWrote, By: "x", File: "aaaaaaaaaaaaaaaa", Host: h.fleet[0].id, From: 1, To: 2}}))
+	must(h.T, h.SetContacts(h.ctx, "17031", []muster.Contact{{Name: "clerk"}, {Name: "desk", Duty: "nights", Phone: "1", Email: "desk@example.gov"}}, h.entry("set_contacts", "x")))
+	for range 2 {
+		id := get[int64](h.T)(h.Ask(h.ctx, muster.Ask{County: "17031", Host: h.fleet[0].id, Control: "C1", Reason: "x", Until: h.now.Add(24 * time.Hour)}, h.entry("ask_waiver", "x")))
+		if id == 1 {
+			must(h.T, h.Answer(h.ctx, id, muster.AskDeclined, "no", h.entry("answer_ask", id)))
+		}
+	}
 	must(h.T, h.Distribute(h.ctx, func(muster.Event) []string { return []string{"desk"} }))
 }
 
@@ -113,6 +121,8 @@ func rest(f *fixture, s store.Store, ids []muster.HostID) answers {
 	keep(all, "releases", nil, get[[]muster.Release](f.T)(s.Releases(f.ctx)))
 	keep(all, "rings", nil, get[[]muster.RingMember](f.T)(s.RingMembers(f.ctx)))
 	keep(all, "policy use", func(u muster.PolicyUse) string { return u.Policy + string(u.Ring) }, get[[]muster.PolicyUse](f.T)(s.PolicyUse(f.ctx)))
+	keep(all, "contacts", nil, get[[]muster.Contact](f.T)(s.Contacts(f.ctx, "17031")))
+	keep(all, "asks", nil, get[[]muster.Ask](f.T)(s.Asks(f.ctx, "", false, 1000)))
 	keep(all, "audit log", nil, get[[]muster.LogEntry](f.T)(s.AuditLog(f.ctx, 0, 1000)))
 	keep(all, "events", nil, get[[]muster.Event](f.T)(s.Events(f.ctx, "", 0, 1000)))
 	keep(all, "deliveries", nil, get[[]muster.Delivery](f.T)(s.Deliveries(f.ctx, "", 1000)))

@@ -1,13 +1,15 @@
 package storetest
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/passmuster/muster"
 )
@@ -57,8 +59,10 @@ func (m model) newest(id muster.HostID, then time.Time) (best heard, ok bool) {
 func hindsight(t *testing.T, f *fixture) {
 	histories(t, f, func(t *testing.T, h *history) {
 		start := h.now
-		for range *steps {
-			h.step()
+		for n := range *steps {
+			if h.step(); n == *steps/2 {
+				h.swapProfiles()
+			}
 		}
 		h.pass()
 		must(t, h.Rollup(h.ctx, h.now))
@@ -71,10 +75,29 @@ func hindsight(t *testing.T, f *fixture) {
 	})
 }
 
+func (h *history) member(id muster.HostID) *member {
+	return h.fleet[slices.IndexFunc(h.fleet, func(m *member) bool { return m.id == id })]
+}
+
+// swapProfiles: every host says that it is of the other profile.
+func (h *history) swapProfiles() {
+	h.Helper()
+	h.now = h.now.Add(time.Second)
+	for _, m := range h.fleet {
+		if m.said.Profile == muster.EMS {
+			m.said.Profile = muster.Workstation
+		} else {
+			m.said.Profile = muster.EMS
+		}
+		h.say(m)
+	}
+}
+
 // told is what a host is in hindsight; ok is false where nobody knows that it was there.
 func (h *history) told(now muster.HostStanding, then time.Time) (told muster.HostStanding, r heard, ok bool) {
-	m := h.fleet[slices.IndexFunc(h.fleet, func(m *member) bool { return m.id == now.ID })]
+	m := h.member(now.ID)
 	r, ok = h.model.newest(now.ID, then)
+	now.County, now.Profile, now.Platform, now.Demo = m.said.County, m.said.Profile, m.said.Platform, m.said.Demo
 	now.Seq, now.Summary, now.LastSeen, now.CollectedAt, now.FirstSeen = 0, muster.Summary{}, time.Time{}, time.Time{}, time.Time{}
 	now.PolicyDigest, now.PolicyRevision, now.Agent, now.Missing, now.AuditWanted = "", "", "", 0, time.Time{}
 	if !ok {
@@ -128,18 +151,21 @@ func (h *history) wantHosts(then time.Time, registered []muster.HostStanding) {
 func (h *history) same(then time.Time, want, got muster.HostStanding) {
 	h.Helper()
 	got.Agent, got.Missing, got.FirstSeen = "", 0, time.Time{}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := gocmp.Diff(want, got); diff != "" {
 		h.Fatalf("known now about %s (- model, + store):\n%s", then.Format(time.RFC3339Nano), diff)
 	}
 }
 
-// wantCounts compares counts, which are as of the end of the last day before then.
+// wantCounts compares counts, and the stale hosts of the state, which are as of the end of
+// the last day before then.
 func (h *history) wantCounts(then time.Time, registered []muster.HostStanding) {
 	h.Helper()
 	v := muster.View{At: then, Known: muster.KnownNow}
 	then = then.Add(time.Microsecond).Truncate(24 * time.Hour).Add(-time.Microsecond)
 	counties, controls := map[muster.County]muster.CountyStanding{}, map[string]muster.ControlStanding{}
 	failing := map[string]map[muster.County]bool{}
+	var quiet []muster.HostStanding
+	silent := map[muster.HostID]time.Time{}
 	for _, now := range registered {
 		host, r, ok := h.told(now, then)
 		if !ok || host.ReplacedBy != "" {
@@ -151,6 +177,8 @@ func (h *history) wantCounts(then time.Time, registered []muster.HostStanding) {
 		switch {
 		case host.Stale:
 			c.Stale++
+			quiet = append(quiet, host)
+			silent[host.ID] = cmp.Or(r.about, h.member(host.ID).joined)
 		case host.Meets():
 			c.Meeting++
 		case r.GateFails:
@@ -194,7 +222,17 @@ func (h *history) wantCounts(then time.Time, registered []muster.HostStanding) {
 	for _, k := range get[[]muster.ControlStanding](h.T)(h.Controls(h.ctx, v, "")) {
 		gotControls[k.Control] = k
 	}
-	if diff := cmp.Diff(counties, gotCounties) + cmp.Diff(controls, gotControls); diff != "" {
+	if diff := gocmp.Diff(counties, gotCounties) + gocmp.Diff(controls, gotControls); diff != "" {
 		h.Fatalf("counts known now about %s (- model, + store):\n%s", then.Format(time.RFC3339Nano), diff)
+	}
+	slices.SortFunc(quiet, func(a, b muster.HostStanding) int {
+		return cmp.Or(silent[a.ID].Compare(silent[b.ID]), strings.Compare(string(a.ID), string(b.ID)))
+	})
+	got := get[[]muster.HostStanding](h.T)(h.Quiet(h.ctx, v, "", 1000))
+	if len(got) != len(quiet) {
+		h.Fatalf("%d hosts are quiet at %s, want %d", len(got), then, len(quiet))
+	}
+	for i := range quiet {
+		h.same(then, quiet[i], got[i])
 	}
 }

@@ -178,6 +178,14 @@ func watch(t *testing.T, f *fixture) {
 	}
 	f.enroll(2, "17043", muster.Workstation, true)
 	told("17043")
+	must(t, f.SetContacts(f.ctx, "17045", []muster.Contact{{Name: "clerk"}}, f.entry("set_contacts", "17045")))
+	told("17045")
+	must(t, f.SetContacts(f.ctx, "17045", nil, f.entry("set_contacts", "17045")))
+	told("17045")
+	ask := get[int64](t)(f.Ask(f.ctx, muster.Ask{County: "17047", Control: "C1"}, f.entry("ask_waiver", "C1")))
+	told("17047")
+	must(t, f.Answer(f.ctx, ask, muster.AskGranted, "", f.entry("answer_ask", ask)))
+	told("17047")
 	cancel()
 	for range changes { // until it is closed
 	}

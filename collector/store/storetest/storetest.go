@@ -26,7 +26,7 @@ func Run(t *testing.T, open Open) {
 		"Stale": stale, "StaleAfter": staleAfter, "Standing": standing, "Counting": counting, "Lists": lists, "Past": past,
 		"Policies": policies, "Rings": rings, "PolicyEffect": policyEffect, "Custody": custody, "AuditLog": auditLog,
 		"Clones": clones, "Moves": moves, "Reimaged": reimaged, "SlowClockLivesOn": slowClockLivesOn, "Impostors": impostors, "Audits": audits,
-		"Expected": expected, "Tickets": tickets, "Events": events, "Deliveries": deliveries,
+		"Expected": expected, "Contacts": contacts, "Asks": asks, "Find": find, "Tickets": tickets, "Events": events, "Deliveries": deliveries,
 		"Rollup": rollup, "ClockBack": clockBack, "Retain": retain, "Once": once, "Watch": watch, "About": about, "Dump": dump,
 		"AsOf": asOf, "Hindsight": hindsight, "Concurrent": concurrent, "Crowd": crowd,
 	} {

@@ -15,7 +15,7 @@ import (
 // before it.
 type step struct {
 	muster.Transition
-	version, was int64 // numbers of versions; was 0: it is the first
+	was, now packed // nothing was before the first
 }
 
 // differ are the changes from the one to the other, by control. A control that is gone
@@ -36,20 +36,10 @@ func differ(was, now map[string]muster.Status) []muster.Transition {
 	return list
 }
 
-// statuses of a version by control; none of version 0.
-func (d *DB) statuses(ctx context.Context, q Querier, host muster.HostID, n int64) (map[string]muster.Status, error) {
-	if n == 0 {
-		return nil, nil
-	}
-	var set, statuses []byte
-	if err := q.QueryRowContext(ctx, `SELECT control_set, statuses FROM versions WHERE host = $1 AND n = $2`, string(host), n).Scan(&set, &statuses); err != nil {
-		return nil, fmt.Errorf("version %d of host %s: %w", n, host, err)
-	}
-	names, err := d.names(ctx, q, string(set))
-	if err != nil {
-		return nil, err
-	}
-	return byControl(names, statuses), nil
+// statuses of a version by control.
+func (d *DB) statuses(ctx context.Context, q Querier, p packed) (map[string]muster.Status, error) {
+	names, err := d.names(ctx, q, p.set)
+	return byControl(names, p.statuses), err
 }
 
 func byControl(names []string, statuses []byte) map[string]muster.Status {
@@ -83,13 +73,15 @@ func (d *DB) HostTransitions(ctx context.Context, v muster.View, id muster.HostI
 		steps, err := rows(ctx, q, func(r *sql.Rows) (step, error) {
 			s := step{Transition: muster.Transition{Host: id, Hostname: hostname, County: county}}
 			var received, collected int64
-			err := r.Scan(&s.Seq, &received, &collected, &s.version, &s.was)
+			err := r.Scan(&s.Seq, &received, &collected, &s.now.set, &s.now.statuses, &s.was.set, &s.was.statuses)
 			s.ReceivedAt, s.CollectedAt = clock(received), fromSeconds(collected)
 			return s, err
-		}, `SELECT seq, received_at, collected_at, version, was FROM (
-				SELECT r.seq, r.received_at, r.collected_at, r.version, coalesce(lag(r.version) OVER (ORDER BY r.seq), 0) AS was
+		}, `SELECT s.seq, s.received_at, s.collected_at, v.control_set, v.statuses, coalesce(b.control_set, $3), coalesce(b.statuses, $3) FROM (
+				SELECT r.host, r.seq, r.received_at, r.collected_at, r.version, coalesce(lag(r.version) OVER (ORDER BY r.seq), 0) AS was
 				FROM reports r WHERE r.host = $1 AND `+known+` <= $2) s
-			WHERE version <> was ORDER BY seq DESC`, string(id), until)
+			JOIN versions v ON v.host = s.host AND v.n = s.version
+			LEFT JOIN versions b ON b.host = s.host AND b.n = s.was
+			WHERE s.version <> s.was ORDER BY s.seq DESC`, string(id), until, []byte{})
 		if err != nil {
 			return err
 		}
@@ -106,11 +98,11 @@ func (d *DB) walk(ctx context.Context, q Querier, steps []step, limit int, first
 		if int64(len(list)) >= most(limit) {
 			break
 		}
-		was, err := d.statuses(ctx, q, s.Host, s.was)
+		was, err := d.statuses(ctx, q, s.was)
 		if err != nil {
 			return nil, err
 		}
-		now, err := d.statuses(ctx, q, s.Host, s.version)
+		now, err := d.statuses(ctx, q, s.now)
 		if err != nil {
 			return nil, err
 		}
@@ -185,25 +177,29 @@ func (d *DB) changes(ctx context.Context, q Querier, i instant, county muster.Co
 		c := ask.arg(string(county))
 		where, here = where+" AND county = "+c, " AND v.county = "+c
 	}
+	nothing := ask.arg([]byte{})
 	next := before
 	var steps []step
 	_, err := rows(ctx, q, func(r *sql.Rows) (struct{}, error) {
 		var s step
 		var received, collected int64
 		var hostname sql.NullString
-		err := r.Scan(&s.Host, &s.Seq, &s.County, &s.version, &next.at, &s.was, &received, &collected, &hostname)
+		err := r.Scan(&s.Host, &s.Seq, &s.County, &next.n, &next.at, &s.now.set, &s.now.statuses, &s.was.set, &s.was.statuses,
+			&received, &collected, &hostname)
 		s.Hostname, s.ReceivedAt, s.CollectedAt = hostname.String, clock(received), fromSeconds(collected)
-		next.host, next.n = s.Host, s.version
+		next.host = s.Host
 		if hostname.Valid {
 			steps = append(steps, s)
 		}
 		return struct{}{}, err
-	}, `SELECT m.host, m.seq, m.county, m.n, m.at, coalesce((`+was+`), 0), r.received_at, r.collected_at, v.hostname
-		FROM (SELECT host, seq, county, n, `+at+` AS at FROM versions WHERE `+where+`
+	}, `SELECT m.host, m.seq, m.county, m.n, m.at, m.control_set, m.statuses, coalesce(b.control_set, `+nothing+`), coalesce(b.statuses, `+nothing+`),
+			r.received_at, r.collected_at, v.hostname
+		FROM (SELECT host, seq, county, n, `+at+` AS at, control_set, statuses FROM versions WHERE `+where+`
 			ORDER BY `+at+` DESC, host DESC, n DESC LIMIT `+ask.arg(limit)+`) m
+		LEFT JOIN versions b ON b.host = m.host AND b.n = (`+was+`)
 		JOIN reports r ON r.host = m.host AND r.seq = m.seq
 		JOIN hosts h ON h.id = m.host
-		LEFT JOIN versions v ON v.host = h.id AND v.n = `+ask.nth()+` AND v.from_at <= `+ask.arg(i.at)+` AND `+counted+here+`
+		LEFT JOIN versions v ON `+ask.version()+` AND v.from_at <= `+ask.arg(i.at)+` AND `+counted+here+`
 		ORDER BY m.at DESC, m.host DESC, m.n DESC`, ask.args...)
 	return steps, next, err
 }

@@ -155,14 +155,14 @@ func changed(a, b instant) func(*question) source {
 	}
 }
 
-// tally counts how everything stands at the view's instant, or one county.
+// tally counts how everything stands at the view's instant, or one county and the others in part.
 func (d *DB) tally(ctx context.Context, q Querier, v muster.View, controls bool, county muster.County) (*tally, error) {
 	i := d.instant(v)
 	if i.hindsight {
 		return d.hindsight(ctx, q, i, controls, county)
 	}
 	t := newTally(controls)
-	if err := d.countAt(ctx, q, t, i); err != nil {
+	if err := d.countAt(ctx, q, t, i, county); err != nil {
 		return nil, err
 	}
 	return t, d.missing(ctx, q, t, i)
@@ -171,8 +171,9 @@ func (d *DB) tally(ctx context.Context, q Querier, v muster.View, controls bool,
 // maxAway is how far away a roll-up is of use: over a longer time most hosts change.
 const maxAway = 3 * dayMicros
 
-// countAt counts hosts by the nearest roll-up and what changed since or until then.
-func (d *DB) countAt(ctx context.Context, q Querier, t *tally, i instant) error {
+// countAt counts hosts by the nearest roll-up and what changed since or until then. With
+// a county the others are not whole.
+func (d *DB) countAt(ctx context.Context, q Querier, t *tally, i instant, county muster.County) error {
 	var before, after int64
 	if err := q.QueryRowContext(ctx, `SELECT coalesce(max(at), 0) FROM rollups WHERE county = '' AND known = '' AND at <= $1`, i.at).Scan(&before); err != nil {
 		return err
@@ -185,9 +186,9 @@ func (d *DB) countAt(ctx context.Context, q Querier, t *tally, i instant) error 
 		nearest = after
 	}
 	if nearest == 0 || max(nearest-i.clock, i.clock-nearest) > maxAway {
-		return d.count(ctx, q, t, i, 1, everyone(""))
+		return d.count(ctx, q, t, i, 1, everyone(county))
 	}
-	if err := d.load(ctx, q, t, "", nearest); err != nil {
+	if err := d.load(ctx, q, t, "", nearest, county); err != nil {
 		return err
 	}
 	if nearest == i.at {
@@ -220,11 +221,15 @@ func (d *DB) missing(ctx context.Context, q Querier, t *tally, i instant) error 
 	return err
 }
 
-// load adds what the roll-ups of an instant counted.
-func (d *DB) load(ctx context.Context, q Querier, t *tally, known muster.Knowledge, at int64) error {
+// load adds what the roll-ups of an instant counted, or that of one county.
+func (d *DB) load(ctx context.Context, q Querier, t *tally, known muster.Knowledge, at int64, county muster.County) error {
 	columns := `''`
 	if t.controls {
 		columns = `controls`
+	}
+	where, args := `county <> ''`, []any{string(known), at}
+	if county != "" {
+		where, args = `county = $3`, append(args, string(county))
 	}
 	_, err := rows(ctx, q, func(r *sql.Rows) (struct{}, error) {
 		var c muster.CountyStanding
@@ -235,7 +240,7 @@ func (d *DB) load(ctx context.Context, q Querier, t *tally, known muster.Knowled
 		*t.county(c.County) = c
 		return struct{}{}, t.parse(c.County, controls)
 	}, `SELECT county, hosts, meeting, failing, unknown, stale, pending, missing, invented, `+columns+`
-		FROM rollups WHERE known = $1 AND at = $2 AND county <> ''`, string(known), at)
+		FROM rollups WHERE known = $1 AND at = $2 AND `+where, args...)
 	return err
 }
 

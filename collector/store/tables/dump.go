@@ -24,9 +24,11 @@ var dumped = []struct{ table, columns, order string }{
 	{"reports", unqualified(LineColumns, "r"), ""},
 	{"evidence", "host, seq, month, base, base_seq, depth, size, body", ""},
 	{"silences", "host, from_at, until_at", ""},
-	{"rollups", "county, known, at, hosts, meeting, failing, unknown, stale, pending, missing, invented, controls", ""},
+	{"rollups", "county, known, at, hosts, meeting, failing, unknown, stale, pending, missing, invented, controls, quiet", ""},
 	{"retold", "county, day", ""},
 	{"expected", "county, name, from_at, until_at, since, shown, profile, note, host", ""},
+	{"contacts", "county, n, name, duty, phone, email", ""},
+	{"asks", "county, id, host, control, reason, until_at, by, at, state, answer, answered_by, answered_at", ""},
 	{"rings", "county, host, ring", ""},
 	{"custody", "host, file, at, act, by, from_seq, to_seq", "id"},
 	{"policies", "version, revision, digest, contents, ring, paused, actor, published_at, bundle", ""},
@@ -177,6 +179,9 @@ type loader struct {
 	columns []string
 	args    []any
 	size    int
+	// most is how many args the statement takes that nearly all rows are written by.
+	most      int
+	statement string
 }
 
 // maxLoad bounds the bytes that are gathered.
@@ -189,11 +194,15 @@ func (l *loader) add(r store.Row) error {
 			return err
 		}
 	}
-	if other || len(l.args)+len(r.Values) > maxArgs || l.size > maxLoad {
+	if other || len(l.args) >= l.most || l.size > maxLoad {
 		if err := l.flush(); err != nil {
 			return err
 		}
+	}
+	if other {
 		l.table, l.columns = r.Table, r.Columns
+		n := maxArgs / len(r.Columns)
+		l.most, l.statement = n*len(r.Columns), insertion(l.into(), len(r.Columns), n, "")
 	}
 	for i, v := range r.Values {
 		switch v := v.(type) {
@@ -211,8 +220,16 @@ func (l *loader) add(r store.Row) error {
 	return nil
 }
 
-func (l *loader) flush() error {
-	err := insert(l.ctx, l.tx, l.table+" ("+strings.Join(l.columns, ", ")+")", l.args, ``)
+func (l *loader) into() string { return l.table + " (" + strings.Join(l.columns, ", ") + ")" }
+
+func (l *loader) flush() (err error) {
+	if len(l.args) > 0 && len(l.args) == l.most {
+		if _, err = l.tx.ExecContext(l.ctx, l.statement, l.args...); err != nil {
+			err = fmt.Errorf("write to %s: %w", l.table, err)
+		}
+	} else {
+		err = insert(l.ctx, l.tx, l.into(), l.args, "")
+	}
 	l.args, l.size = l.args[:0], 0
 	return err
 }

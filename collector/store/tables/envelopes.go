@@ -3,6 +3,7 @@ package tables
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"time"
 
 	"github.com/passmuster/muster"
@@ -11,9 +12,10 @@ import (
 
 // Base finds an envelope by digest among the host's newest.
 func (d *DB) Base(ctx context.Context, host muster.HostID, digest muster.Digest) ([]muster.StoredEnvelope, error) {
-	return d.chain(ctx, host, `SELECT n.seq FROM (
-		SELECT seq, digest FROM reports WHERE host = $1 ORDER BY seq DESC LIMIT $2
-	) n WHERE n.digest = $3`, store.BaseWindow, digest[:])
+	// SQLite would plan a prepared statement anew for every LIMIT that is a parameter.
+	return d.chain(ctx, host, fmt.Sprintf(`SELECT n.seq FROM (
+		SELECT seq, digest FROM reports WHERE host = $1 ORDER BY seq DESC LIMIT %d
+	) n WHERE n.digest = $2`, store.BaseWindow), digest[:])
 }
 
 // Envelope returns a stored report and what it takes to open it.

@@ -3,22 +3,32 @@ package tables
 import (
 	"context"
 	"database/sql"
-	"fmt"
+	"errors"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/passmuster/muster"
 )
 
-// maxScan bounds the hosts that are looked at for one page.
-const maxScan = 2000
+// maxScan bounds the hosts that are looked at for one page. Where few are wanted of
+// those with a control, minScan are looked at at first.
+const maxScan, minScan = 2000, 250
 
 // Hosts that are active, a page of them. With a control or a policy, replaced ones
 // are left out.
 func (d *DB) Hosts(ctx context.Context, v muster.View, hq muster.HostQuery) (muster.HostPage, error) {
 	var page muster.HostPage
 	i := d.instant(v)
+	if hq == (muster.HostQuery{County: hq.County}) && hq.County != "" {
+		var err error
+		page.Hosts, err = inParts(ctx, d, "read hosts", hq.County, func(q Querier, after, last muster.HostID) ([]muster.HostStanding, error) {
+			return d.within(ctx, q, i, after, last, hq, most(0))
+		})
+		return page, err
+	}
 	err := d.Snapshot(ctx, "read hosts", func(q Querier) error {
 		in, after, _ := strings.Cut(hq.After, " ")
 		county, look := muster.County(in), int64(maxScan)
@@ -28,31 +38,51 @@ func (d *DB) Hosts(ctx context.Context, v muster.View, hq muster.HostQuery) (mus
 		if hq.County != "" && hq.County != county {
 			county, after = hq.County, ""
 		}
-		counties, err := d.searched(ctx, q, v, hq, county)
+		counties, err := searched(ctx, q, hq, county)
 		if err != nil {
 			return err
 		}
-		for _, c := range counties {
+		var rare map[muster.County]bool
+		for k, c := range counties {
 			if c != county {
 				after = ""
 			}
-			room := most(hq.Limit) - int64(len(page.Hosts))
-			n, last, err := d.span(ctx, q, c, after, look)
-			if err != nil {
-				return err
+			if k == 1 && hq.Control != "" && hq.Limit > 0 && !i.hindsight {
+				// The first county did not fill the page.
+				if rare, err = d.rare(ctx, q, v, hq.Control, counties); err != nil {
+					return err
+				}
 			}
-			hosts, err := d.within(ctx, q, i, c, after, last, hq, room)
-			if err != nil {
-				return err
-			}
-			page.Hosts = append(page.Hosts, hosts...)
-			if int64(len(hosts)) == room {
-				last = hosts[room-1].ID
-			} else if look -= n; look > 0 {
+			if rare != nil && !rare[c] {
 				continue
 			}
-			page.Next = string(c) + " " + string(last)
-			return nil
+			for more := true; more; {
+				room := most(hq.Limit) - int64(len(page.Hosts))
+				glance := look
+				if hq.Control != "" {
+					glance = min(look, max(2*room, minScan))
+				}
+				n, last, err := d.span(ctx, q, c, after, glance)
+				if err != nil {
+					return err
+				}
+				here := hq
+				here.County = c
+				hosts, err := d.within(ctx, q, i, muster.HostID(after), last, here, room)
+				if err != nil {
+					return err
+				}
+				page.Hosts = append(page.Hosts, hosts...)
+				full := int64(len(hosts)) == room
+				if full {
+					last = hosts[room-1].ID
+				}
+				if look -= n; full || look <= 0 {
+					page.Next = string(c) + " " + string(last)
+					return nil
+				}
+				more, after = n == glance, string(last)
+			}
 		}
 		return nil
 	})
@@ -60,45 +90,32 @@ func (d *DB) Hosts(ctx context.Context, v muster.View, hq muster.HostQuery) (mus
 }
 
 // searched are the counties in which hosts may be found, the first one and those after it.
-func (d *DB) searched(ctx context.Context, q Querier, v muster.View, hq muster.HostQuery, first muster.County) ([]muster.County, error) {
+func searched(ctx context.Context, q Querier, hq muster.HostQuery, first muster.County) ([]muster.County, error) {
 	if hq.County != "" {
 		return []muster.County{hq.County}, nil
 	}
-	var list []muster.County
-	for c := ""; ; {
-		err := q.QueryRowContext(ctx, `SELECT coalesce(min(county), '') FROM residents WHERE county > $1`, c).Scan(&c)
-		if err != nil {
-			return nil, err
-		}
-		if c == "" {
-			break
-		}
-		list = append(list, muster.County(c))
-	}
-	if hq.Control != "" && hq.Limit > 0 && v.Known != muster.KnownNow {
-		rare, err := d.rare(ctx, q, v, hq.Control, len(list))
-		if err != nil {
-			return nil, err
-		}
-		list = slices.DeleteFunc(list, func(c muster.County) bool { return rare != nil && !rare[c] })
-	}
-	return slices.DeleteFunc(list, func(c muster.County) bool { return c < first }), nil
+	// Each by a look into the index: many rows are of one county.
+	return rows(ctx, q, func(r *sql.Rows) (c muster.County, err error) { return c, r.Scan(&c) },
+		`WITH RECURSIVE c (county) AS (
+			SELECT min(county) FROM residents WHERE county >= $1
+			UNION ALL SELECT (SELECT min(r.county) FROM residents r WHERE r.county > c.county) FROM c WHERE c.county IS NOT NULL)
+		SELECT county FROM c WHERE county IS NOT NULL`, string(first))
 }
 
-// rare are the counties where the control fails or is unknown on a host, if these are
-// less than half of all; else nil, and looking for them is not worth it.
-func (d *DB) rare(ctx context.Context, q Querier, v muster.View, control string, all int) (map[muster.County]bool, error) {
+// rare are those of the counties where the control fails or is unknown on a host, if these
+// are less than half; else nil, and looking for them is not worth it.
+func (d *DB) rare(ctx context.Context, q Querier, v muster.View, control string, of []muster.County) (map[muster.County]bool, error) {
 	t, err := d.tally(ctx, q, v, true, "")
 	if err != nil {
 		return nil, err
 	}
 	found := map[muster.County]bool{}
-	for county, controls := range t.counts {
-		if n := controls[control]; n != nil && n[1]+n[2]+n[4] > 0 {
+	for _, county := range of {
+		if n := t.counts[county][control]; n != nil && n[1]+n[2]+n[4] > 0 {
 			found[county] = true
 		}
 	}
-	if 2*len(found) >= all {
+	if 2*len(found) >= len(of) {
 		return nil, nil
 	}
 	// The counts are without stale hosts.
@@ -136,19 +153,48 @@ func (d *DB) span(ctx context.Context, q Querier, county muster.County, after st
 	return n, last, err
 }
 
-// within are the active hosts of a county with ids above after up to last, by id, at
-// most limit.
-func (d *DB) within(ctx context.Context, q Querier, i instant, county muster.County, after string, last muster.HostID, hq muster.HostQuery, limit int64) ([]muster.HostStanding, error) {
+// parts of a county's hosts are read at the same time: what takes long is to wait for the
+// disk, and each host stands by itself.
+const parts = 4
+
+// inParts gives what read finds of all hosts of a county, by id.
+func inParts[T any](ctx context.Context, d *DB, what string, county muster.County, read func(q Querier, after, last muster.HostID) ([]T, error)) ([]T, error) {
+	ends, err := rows(ctx, d.Read, func(r *sql.Rows) (id muster.HostID, err error) { return id, r.Scan(&id) },
+		`SELECT max(host) FROM (SELECT host, ntile(`+strconv.Itoa(parts)+`) OVER (ORDER BY host) AS part
+			FROM residents WHERE county = $1) s GROUP BY part ORDER BY part`, string(county))
+	if err != nil || len(ends) == 0 {
+		return nil, d.Wrap(what, err)
+	}
+	ends[len(ends)-1] = "" // and whatever is new
+	found, failed := make([][]T, len(ends)), make([]error, len(ends))
+	var all sync.WaitGroup
+	after := muster.HostID("")
+	for k, last := range ends {
+		from := after
+		all.Go(func() {
+			failed[k] = d.Snapshot(ctx, what, func(q Querier) (err error) {
+				found[k], err = read(q, from, last)
+				return err
+			})
+		})
+		after = last
+	}
+	all.Wait()
+	return slices.Concat(found...), errors.Join(failed...)
+}
+
+// within are the active hosts of the query's county with ids above after up to last, by id,
+// at most limit.
+func (d *DB) within(ctx context.Context, q Querier, i instant, after, last muster.HostID, hq muster.HostQuery, limit int64) ([]muster.HostStanding, error) {
 	ask := d.ask(i)
-	where := ` AND d.host > ` + ask.arg(after) + ` AND d.host <= ` + ask.arg(string(last)) + ` AND v.state = 'active'`
+	of, where := ask.residents(hq.County, after, last), ` AND v.state = 'active'`
 	if hq.Control != "" || hq.Policy != "" {
 		where += ` AND v.replaced_by = ''`
 	}
 	if hq.Policy != "" {
 		where += ` AND ` + ask.verdicts("policy_digest") + ` = ` + ask.arg(hq.Policy)
 	}
-	where += ` ORDER BY d.host`
-	from := func(heard bool) string { return ask.from(ask.everyone(county), heard) + where }
+	from := func(heard bool) string { return ask.from(of, heard) + where + ` ORDER BY d.host` }
 	if hq.Control == "" {
 		return rows(ctx, q, func(r *sql.Rows) (muster.HostStanding, error) { return scanStanding(r) },
 			`SELECT `+ask.columns(ask.replaces())+from(true)+` LIMIT `+ask.arg(limit), ask.args...)
@@ -237,33 +283,36 @@ func (d *DB) Host(ctx context.Context, v muster.View, id muster.HostID) (muster.
 
 // HostFindings are all findings of an active host.
 func (d *DB) HostFindings(ctx context.Context, v muster.View, id muster.HostID) ([]muster.FindingStanding, error) {
-	ask := d.ask(d.instant(v))
-	return d.unpack(ctx, "read findings of "+string(id), ask, ask.one(id), `v.state = 'active'`,
-		func(string, byte) bool { return true })
+	var all []muster.FindingStanding
+	err := d.Snapshot(ctx, "read findings of "+string(id), func(q Querier) (err error) {
+		ask := d.ask(d.instant(v))
+		all, err = d.unpack(ctx, q, ask, ask.one(id), `v.state = 'active'`, func(string, byte) bool { return true })
+		return err
+	})
+	return all, err
 }
 
 // CountyFindings are the fails and unknowns of the county's active hosts.
 func (d *DB) CountyFindings(ctx context.Context, v muster.View, county muster.County) ([]muster.FindingStanding, error) {
-	ask := d.ask(d.instant(v))
-	return d.unpack(ctx, "read findings of "+string(county), ask, ask.everyone(county), counted,
-		func(_ string, status byte) bool { return unmet(status) })
+	i := d.instant(v)
+	return inParts(ctx, d, "read findings of "+string(county), county, func(q Querier, after, last muster.HostID) ([]muster.FindingStanding, error) {
+		ask := d.ask(i)
+		return d.unpack(ctx, q, ask, ask.residents(county, after, last), counted, func(_ string, status byte) bool { return unmet(status) })
+	})
 }
 
-func (d *DB) unpack(ctx context.Context, what string, ask *question, of source, where string, choose func(string, byte) bool) ([]muster.FindingStanding, error) {
+func (d *DB) unpack(ctx context.Context, q Querier, ask *question, of source, where string, choose func(string, byte) bool) ([]muster.FindingStanding, error) {
+	list, err := rows(ctx, q, scanPacked, `SELECT h.id, `+ask.verdicts("control_set", "statuses", "since", "waivers")+
+		ask.from(of, false)+` AND `+where, ask.args...)
 	var all []muster.FindingStanding
-	err := d.Snapshot(ctx, what, func(q Querier) error {
-		list, err := rows(ctx, q, scanPacked, `SELECT h.id, `+ask.verdicts("control_set", "statuses", "since", "waivers")+
-			ask.from(of, false)+` AND `+where, ask.args...)
-		for _, p := range list {
-			if err != nil {
-				break
-			}
-			var found []muster.FindingStanding
-			found, err = d.findings(ctx, q, p, ask.hindsight, choose)
-			all = append(all, found...)
+	for _, p := range list {
+		if err != nil {
+			break
 		}
-		return err
-	})
+		var found []muster.FindingStanding
+		found, err = d.findings(ctx, q, p, ask.hindsight, choose)
+		all = append(all, found...)
+	}
 	return all, err
 }
 
@@ -288,46 +337,6 @@ func (d *DB) HostReports(ctx context.Context, id muster.HostID, before uint64, l
 			EXISTS (SELECT 1 FROM evidence e WHERE e.host = r.host AND e.seq = r.seq)
 		FROM reports r WHERE r.host = $1 AND r.seq < $2 ORDER BY r.seq DESC LIMIT $3`, string(id), below, most(limit))
 	return list, d.Wrap("read reports of "+string(id), err)
-}
-
-// Quiet are the stale hosts, the longest silent first.
-func (d *DB) Quiet(ctx context.Context, v muster.View, county muster.County, limit int) ([]muster.HostStanding, error) {
-	var list []muster.HostStanding
-	i := d.instant(v)
-	err := d.Snapshot(ctx, "read quiet hosts", func(q Querier) error {
-		ask := d.ask(i)
-		silent := "CASE WHEN h.last_seen > h.enrolled_at THEN h.last_seen ELSE h.enrolled_at END"
-		switch {
-		case i.hindsight:
-			silent = "coalesce(n.about_at, h.enrolled_at)"
-		case !i.now():
-			silent = "CASE WHEN n.received_at > h.enrolled_at THEN n.received_at ELSE h.enrolled_at END"
-		}
-		of := ask.everyone(county)
-		if county == "" && !i.hindsight {
-			of = ask.silent()
-		}
-		ids, err := rows(ctx, q, func(r *sql.Rows) (id muster.HostID, err error) {
-			err = r.Scan(&id)
-			return id, err
-		}, `SELECT h.id`+ask.from(of, true)+` AND `+counted+` AND `+ask.stale()+` ORDER BY `+silent+`, h.id LIMIT `+ask.arg(most(limit)), ask.args...)
-		if err != nil {
-			return err
-		}
-		list, err = d.standings(ctx, q, i, ids, "")
-		return err
-	})
-	return list, err
-}
-
-// silent are the hosts that were silent for too long, as it was shown.
-func (q *question) silent() source {
-	clock, today := q.arg(q.clock), q.arg(day(q.clock))
-	query := fmt.Sprintf(`SELECT id AS host FROM hosts WHERE stale_day <= %s AND stale_at <= %s`, today, clock)
-	if !q.now() {
-		query += fmt.Sprintf(` UNION ALL SELECT host FROM silences WHERE until_at > %[1]s AND from_at <= %[1]s`, clock)
-	}
-	return these(query)
 }
 
 // Pending are the hosts that wait for approval. Replaces is whose place one would take.

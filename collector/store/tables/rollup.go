@@ -56,7 +56,7 @@ func (d *DB) rollup(ctx context.Context, at int64) error {
 	what := "roll up as of " + clock(at).Format(time.RFC3339)
 	t, i := newTally(true), then(at)
 	if err := d.Snapshot(ctx, what, func(q Querier) error {
-		if err := d.countAt(ctx, q, t, i); err != nil {
+		if err := d.countAt(ctx, q, t, i, ""); err != nil {
 			return err
 		}
 		return d.missing(ctx, q, t, i)
@@ -78,11 +78,11 @@ func (d *DB) rollup(ctx context.Context, at int64) error {
 			if c == (muster.CountyStanding{County: county}) {
 				continue
 			}
-			args = append(args, rollupRow(muster.KnownThen, at, c, t.text(county))...)
+			args = append(args, rollupRow(muster.KnownThen, at, c, t.text(county), "")...)
 			state.Add(c)
 		}
 		// Writers wait meanwhile: many rows a statement.
-		if err := putAll(ctx, tx, append(args, rollupRow(muster.KnownThen, at, state, "")...)); err != nil {
+		if err := putAll(ctx, tx, append(args, rollupRow(muster.KnownThen, at, state, "", "")...)); err != nil {
 			return err
 		}
 		if err := d.noteStale(ctx, tx, before, at); err != nil {
@@ -93,20 +93,20 @@ func (d *DB) rollup(ctx context.Context, at int64) error {
 	})
 }
 
-func rollupRow(known muster.Knowledge, at int64, c muster.CountyStanding, controls string) []any {
-	return []any{string(c.County), string(known), at, c.Hosts, c.Meeting, c.Failing, c.Unknown, c.Stale, c.Pending, c.Missing, c.Invented, controls}
+func rollupRow(known muster.Knowledge, at int64, c muster.CountyStanding, controls, quiet string) []any {
+	return []any{string(c.County), string(known), at, c.Hosts, c.Meeting, c.Failing, c.Unknown, c.Stale, c.Pending, c.Missing, c.Invented, controls, quiet}
 }
 
-func put(ctx context.Context, tx Querier, known muster.Knowledge, at int64, c muster.CountyStanding, controls string) error {
-	return putAll(ctx, tx, rollupRow(known, at, c, controls))
+func put(ctx context.Context, tx Querier, known muster.Knowledge, at int64, c muster.CountyStanding, controls, quiet string) error {
+	return putAll(ctx, tx, rollupRow(known, at, c, controls, quiet))
 }
 
 // putAll writes rows of rollupRow in place of those that are there.
 func putAll(ctx context.Context, tx Querier, rows []any) error {
-	return insert(ctx, tx, `rollups (county, known, at, hosts, meeting, failing, unknown, stale, pending, missing, invented, controls)`, rows,
+	return insert(ctx, tx, `rollups (county, known, at, hosts, meeting, failing, unknown, stale, pending, missing, invented, controls, quiet)`, rows,
 		`ON CONFLICT (county, known, at) DO UPDATE SET hosts = excluded.hosts, meeting = excluded.meeting, failing = excluded.failing,
 			unknown = excluded.unknown, stale = excluded.stale, pending = excluded.pending, missing = excluded.missing,
-			invented = excluded.invented, controls = excluded.controls`)
+			invented = excluded.invented, controls = excluded.controls, quiet = excluded.quiet`)
 }
 
 // noteStale makes an event of each host that became stale between two roll-ups and
@@ -161,7 +161,11 @@ func (d *DB) retell(ctx context.Context, first, last int64) error {
 			if err := d.missing(ctx, tx, t, i); err != nil {
 				return err
 			}
-			return put(ctx, tx, muster.KnownNow, i.clock, *t.county(county), t.text(county))
+			quiet, err := d.quiet(ctx, tx, i, county, maxQuiet)
+			if err != nil {
+				return err
+			}
+			return put(ctx, tx, muster.KnownNow, i.clock, *t.county(county), t.text(county), quietText(quiet))
 		})
 		if err != nil || !more {
 			return err
@@ -178,7 +182,7 @@ func (d *DB) openDays(ctx context.Context, first, last int64) error {
 		}
 		first = max(first, day(newest)+1)
 		for day := first; day <= last; day++ {
-			if err := put(ctx, tx, muster.KnownNow, dayEnd(day), muster.CountyStanding{}, ""); err != nil {
+			if err := put(ctx, tx, muster.KnownNow, dayEnd(day), muster.CountyStanding{}, "", ""); err != nil {
 				return err
 			}
 		}
@@ -194,37 +198,41 @@ func (d *DB) openDays(ctx context.Context, first, last int64) error {
 // hindsight reads the roll-ups of the last day that had ended, and counts anew what
 // none was made of yet.
 func (d *DB) hindsight(ctx context.Context, q Querier, i instant, controls bool, county muster.County) (*tally, error) {
-	last := day(i.clock+1) - 1
-	i.clock = dayEnd(last)
-	t := newTally(controls)
-	var open bool
-	if err := q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM rollups WHERE county = '' AND known = $1 AND at = $2)`,
-		string(muster.KnownNow), i.clock).Scan(&open); err != nil {
+	i, rolled, untold, err := d.told(ctx, q, i)
+	if err != nil {
 		return nil, err
 	}
-	if !open {
+	t := newTally(controls)
+	if !rolled {
 		if err := d.count(ctx, q, t, i, 1, everyone(county)); err != nil {
 			return nil, err
 		}
 		return t, d.missing(ctx, q, t, i)
 	}
-	if err := d.load(ctx, q, t, muster.KnownNow, i.clock); err != nil {
+	if err := d.load(ctx, q, t, muster.KnownNow, i.clock, county); err != nil {
 		return nil, err
 	}
-	untold, err := rows(ctx, q, func(r *sql.Rows) (c muster.County, err error) {
-		err = r.Scan(&c)
-		return c, err
-	}, `SELECT county FROM retold WHERE day <= $1`, last)
-	if err != nil {
-		return nil, err
-	}
-	told := maps.Clone(t.counties)
+	counted := maps.Clone(t.counties)
 	for _, c := range untold {
-		if told[c] == nil {
+		if counted[c] == nil && (county == "" || c == county) {
 			if err := d.count(ctx, q, t, i, 1, everyone(c)); err != nil {
 				return nil, err
 			}
 		}
 	}
 	return t, nil
+}
+
+// told is the end of the last day that had ended, whether it was counted in hindsight,
+// and the counties that were not or that late reports told more about.
+func (d *DB) told(ctx context.Context, q Querier, i instant) (end instant, rolled bool, untold []muster.County, err error) {
+	last := day(i.clock+1) - 1
+	i.clock = dayEnd(last)
+	if err := q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM rollups WHERE county = '' AND known = $1 AND at = $2)`,
+		string(muster.KnownNow), i.clock).Scan(&rolled); err != nil || !rolled {
+		return i, false, nil, err
+	}
+	untold, err = rows(ctx, q, func(r *sql.Rows) (c muster.County, err error) { return c, r.Scan(&c) },
+		`SELECT county FROM retold WHERE day <= $1`, last)
+	return i, true, untold, err
 }

@@ -173,7 +173,7 @@ func (d *DB) state(ctx context.Context, tx Querier, id muster.HostID) (*State, e
 // first reads since when hindsight knows the host.
 func (d *DB) first(ctx context.Context, tx Querier, s *Subject) error {
 	var about sql.NullInt64
-	err := tx.QueryRowContext(ctx, `SELECT min(about_at) FROM reports WHERE host = $1`, s.Host).Scan(&about)
+	err := tx.QueryRowContext(ctx, `SELECT (SELECT about_at FROM reports WHERE host = $1 ORDER BY seq LIMIT 1)`, s.Host).Scan(&about)
 	if err != nil {
 		return err
 	}

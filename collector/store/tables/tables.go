@@ -41,6 +41,9 @@ type DB struct {
 	// Wrap names the operation and gives the database's errors the names that callers
 	// branch on.
 	Wrap func(what string, err error) error
+	// OfHost is the SQL for rows of reports, under an alias, that are of hosts h, as the
+	// indexes by time have it.
+	OfHost func(alias string) string
 	// Indexes is the query for all indexes that guard nothing: their names, and the SQL
 	// that makes them.
 	Indexes string
@@ -68,11 +71,20 @@ const maxBack = dayMicros
 // changed later: where the clock was set back, Stamp is just after the newest one. Where
 // that would be too far ahead the clock was wrong before, and those roll-ups go.
 func (d *DB) Stamp(ctx context.Context, tx Querier) (int64, error) {
-	now, newest := d.stamp(), int64(0)
-	err := tx.QueryRowContext(ctx, `SELECT coalesce(max(at), 0) FROM rollups WHERE county = '' AND known = ''`).Scan(&newest)
-	switch {
-	case err != nil:
+	var newest int64
+	if err := tx.QueryRowContext(ctx, NewestRollup).Scan(&newest); err != nil {
 		return 0, fmt.Errorf("read the newest roll-up: %w", err)
+	}
+	return d.StampAfter(ctx, tx, newest)
+}
+
+// NewestRollup is the query for when the newest one is.
+const NewestRollup = `SELECT coalesce(max(at), 0) FROM rollups WHERE county = '' AND known = ''`
+
+// StampAfter is Stamp for who has read NewestRollup in the transaction.
+func (d *DB) StampAfter(ctx context.Context, tx Querier, newest int64) (int64, error) {
+	now := d.stamp()
+	switch {
 	case newest < now:
 		return now, nil
 	case newest-now <= maxBack:
@@ -117,13 +129,17 @@ func one(res sql.Result, err error) error {
 
 // logEntry appends to the audit log.
 func (d *DB) logEntry(ctx context.Context, tx Querier, e muster.LogEntry) error {
-	at := e.At
-	if at.IsZero() {
-		at = d.Now()
-	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO audit_log (at, actor, action, object) VALUES ($1, $2, $3, $4)`,
-		micros(at), e.Actor, e.Action, e.Object)
+		d.loggedAt(e), e.Actor, e.Action, e.Object)
 	return err
+}
+
+// loggedAt is when the entry was made, for a column.
+func (d *DB) loggedAt(e muster.LogEntry) int64 {
+	if e.At.IsZero() {
+		return d.stamp()
+	}
+	return micros(e.At)
 }
 
 // event notes what happened, for webhooks and live pages.

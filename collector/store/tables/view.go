@@ -73,8 +73,21 @@ func (q *question) everyone(county muster.County) source {
 	if county == "" {
 		return source{"hosts h", "h.id <> ''"}
 	}
+	if q.at == present {
+		return source{"hosts h", "h.county = " + q.arg(string(county))}
+	}
+	return q.residents(county, "", "")
+}
+
+// residents are the hosts d that may be in a county, those with ids above after and up to
+// last, or with "" to the end.
+func (q *question) residents(county muster.County, after, last muster.HostID) source {
 	c := q.arg(string(county))
-	return source{"residents d CROSS JOIN hosts h", "h.id = d.host AND d.county = " + c + " AND v.county = " + c}
+	where := "h.id = d.host AND d.county = " + c + " AND v.county = " + c + " AND d.host > " + q.arg(string(after))
+	if last != "" {
+		where += " AND d.host <= " + q.arg(string(last))
+	}
+	return source{"residents d CROSS JOIN hosts h", where}
 }
 
 // these are the hosts that a query names, by "host".
@@ -88,20 +101,20 @@ func (q *question) one(id muster.HostID) source {
 }
 
 // from joins to hosts h what a view shows of them: the version v, which says how each is
-// registered, and w, which has its verdicts. With heard there is n, the newest report,
-// and a, the last one that came. In the present v, w, n and a are not needed beside h
-// and v, and not there.
+// registered, and w, which has its verdicts. With heard there is a, the last report that
+// came, and n, the newest one: as it was shown only where that is another. In the present
+// w, n and a are not needed beside h and v, and not there.
 func (q *question) from(s source, heard bool) string {
-	from := " FROM " + s.tables + " JOIN versions v ON v.host = h.id AND v.n = " + q.nth()
+	from := " FROM " + s.tables + " JOIN versions v ON " + q.version()
 	switch {
 	case q.hindsight:
 		from += ` LEFT JOIN reports n ON n.host = h.id AND n.seq = (SELECT r.seq FROM reports r
-				WHERE r.host = h.id AND r.about_at <= ` + q.arg(q.clock) + ` ORDER BY r.about_at DESC, r.seq DESC LIMIT 1)
+				WHERE ` + q.d.OfHost("r") + ` AND r.about_at <= ` + q.arg(q.clock) + ` ORDER BY r.about_at DESC, r.seq DESC LIMIT 1)
 			LEFT JOIN versions w ON w.host = n.host AND w.n = n.version`
 	case heard && !q.now():
 		from += ` LEFT JOIN reports a ON a.host = h.id AND a.seq = (SELECT r.seq FROM reports r
-				WHERE r.host = h.id AND r.received_at <= ` + q.arg(q.at) + ` ORDER BY r.received_at DESC, r.received DESC LIMIT 1)
-			LEFT JOIN reports n ON n.host = a.host AND n.seq = a.newest`
+				WHERE ` + q.d.OfHost("r") + ` AND r.received_at <= ` + q.arg(q.at) + ` ORDER BY r.received_at DESC, r.received DESC LIMIT 1)
+			LEFT JOIN reports n ON n.host = a.host AND n.seq = CASE WHEN a.newest <> a.seq THEN a.newest END`
 	}
 	from += " WHERE " + s.where
 	switch {
@@ -114,13 +127,14 @@ func (q *question) from(s source, heard bool) string {
 	return from
 }
 
-// nth is the number of the version that is shown of hosts h; in the past it may be one
-// that began later.
-func (q *question) nth() string {
+// version is the SQL for the version v that is shown of hosts h; in the past it may be one
+// that began later. It is found by the index that leads to it.
+func (q *question) version() string {
 	if q.at == present {
-		return "h.version"
+		return "v.host = h.id AND v.n = h.version"
 	}
-	return `(SELECT x.n FROM versions x WHERE x.host = h.id AND x.from_at < x.until_at AND x.until_at > ` + q.arg(q.at) + ` ORDER BY x.until_at LIMIT 1)`
+	return `v.host = h.id AND v.from_at < v.until_at AND v.until_at = (SELECT x.until_at FROM versions x
+		WHERE x.host = h.id AND x.from_at < x.until_at AND x.until_at > ` + q.arg(q.at) + ` ORDER BY x.until_at LIMIT 1)`
 }
 
 // verdicts gives columns of the version that has the verdicts; they can be null in
@@ -161,13 +175,10 @@ func (q *question) columns(replaces string) string {
 	newest := `h.seq, h.last_seen, h.collected_at,
 		CASE WHEN h.seq > h.received + h.declared THEN h.seq - h.received - h.declared ELSE 0 END, h.audit_wanted, h.waits`
 	if !q.now() {
-		missing := "0"
-		if !q.hindsight {
-			missing = "coalesce(a.missing, 0)"
-		}
-		newest = "coalesce(n.seq, 0), coalesce(n.received_at, 0), coalesce(n.collected_at, 0), " + missing + ", 0, ''"
+		newest = "coalesce(n.seq, a.seq, 0), coalesce(n.received_at, a.received_at, 0), coalesce(n.collected_at, a.collected_at, 0), coalesce(a.missing, 0), 0, ''"
 	}
 	if q.hindsight {
+		newest = "coalesce(n.seq, 0), coalesce(n.received_at, 0), coalesce(n.collected_at, 0), 0, 0, ''"
 		summary = `coalesce(w.agent, v.agent), coalesce(w.policy, ''), coalesce(w.policy_digest, ''), coalesce(w.pass, 0), coalesce(w.fail, 0),
 			coalesce(w.unknown, 0), coalesce(w.not_applicable, 0), coalesce(w.waived, 0), coalesce(w.meets, 0)`
 	}

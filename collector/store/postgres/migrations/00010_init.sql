@@ -14,7 +14,7 @@ CREATE TABLE hosts (
 	machine       TEXT COLLATE "C" NOT NULL,
 	replaced_at   BIGINT  NOT NULL,
 	audit_wanted  BIGINT  NOT NULL,
-	version       BIGINT  NOT NULL,
+	version       INTEGER NOT NULL,
 	county        TEXT COLLATE "C" NOT NULL,
 	state         TEXT    NOT NULL CHECK (state IN ('pending', 'active', 'retired')),
 	profile       TEXT    NOT NULL,
@@ -27,7 +27,7 @@ CREATE TABLE hosts (
 	last_seen     BIGINT  NOT NULL DEFAULT 0,
 	collected_at  BIGINT  NOT NULL DEFAULT 0,
 	about_at      BIGINT  NOT NULL DEFAULT 0,
-	received      BIGINT  NOT NULL DEFAULT 0,
+	received      INTEGER NOT NULL DEFAULT 0,
 	declared      BIGINT  NOT NULL DEFAULT 0,
 	stale_at      BIGINT  NOT NULL,
 	stale_day     BIGINT  NOT NULL
@@ -56,7 +56,7 @@ CREATE TABLE versions (
 	state          TEXT    NOT NULL,
 	profile        TEXT    NOT NULL,
 	platform       TEXT    NOT NULL,
-	hostname       TEXT    NOT NULL,
+	hostname       TEXT COLLATE "C" NOT NULL,
 	demo           BIGINT  NOT NULL,
 	agent          TEXT    NOT NULL,
 	clone          TEXT    NOT NULL,
@@ -88,6 +88,7 @@ CREATE INDEX versions_about ON versions (about_at, host, n) WHERE changes > 0;
 CREATE INDEX versions_county_about ON versions (county, about_at, host, n) WHERE changes > 0;
 CREATE INDEX versions_county_changes ON versions (county, from_at, host, n) WHERE changes > 0;
 CREATE INDEX versions_replaced ON versions (replaced_by) WHERE replaced_by <> '';
+CREATE INDEX versions_by_name ON versions (lower(hostname), host, county, hostname) WHERE until_at = 9223372036854775807 AND state = 'active';
 
 CREATE TABLE control_sets (
 	digest   BYTEA NOT NULL PRIMARY KEY,
@@ -96,30 +97,30 @@ CREATE TABLE control_sets (
 
 CREATE TABLE reports (
 	host         TEXT COLLATE "C" NOT NULL,
-	seq          BIGINT  NOT NULL,
 	digest       BYTEA   NOT NULL,
+	way          SMALLINT NOT NULL,
+	version      INTEGER NOT NULL,
+	received     INTEGER NOT NULL,
+	newest       BIGINT  NOT NULL,
+	missing      BIGINT  NOT NULL,
+	seq          BIGINT  NOT NULL,
 	received_at  BIGINT  NOT NULL,
 	collected_at BIGINT  NOT NULL,
 	about_at     BIGINT  NOT NULL,
-	newest       BIGINT  NOT NULL,
-	received     BIGINT  NOT NULL,
-	missing      BIGINT  NOT NULL,
-	version      BIGINT  NOT NULL,
-	way          BIGINT  NOT NULL,
 	PRIMARY KEY (host, seq)
 );
 
-CREATE INDEX reports_by_arrival ON reports (host, received_at, received);
-CREATE INDEX reports_by_about ON reports (host, about_at);
+CREATE INDEX reports_by_arrival ON reports ((hashtextextended(host, 0)), received_at);
+CREATE INDEX reports_by_about ON reports ((hashtextextended(host, 0)), about_at);
 
 CREATE TABLE evidence (
 	host     TEXT COLLATE "C" NOT NULL,
-	seq      BIGINT  NOT NULL,
-	month    BIGINT  NOT NULL,
 	base     BYTEA   NOT NULL,
+	depth    SMALLINT NOT NULL,
+	month    INTEGER NOT NULL,
+	size     INTEGER NOT NULL,
+	seq      BIGINT  NOT NULL,
 	base_seq BIGINT  NOT NULL,
-	depth    BIGINT  NOT NULL,
-	size     BIGINT  NOT NULL,
 	body     BYTEA   NOT NULL,
 	PRIMARY KEY (host, seq, month)
 ) PARTITION BY LIST (month);
@@ -147,6 +148,7 @@ CREATE TABLE rollups (
 	missing  BIGINT  NOT NULL,
 	invented BIGINT  NOT NULL,
 	controls TEXT    NOT NULL,
+	quiet    TEXT    NOT NULL,
 	PRIMARY KEY (county, known, at)
 );
 
@@ -173,6 +175,35 @@ CREATE TABLE expected (
 CREATE INDEX expected_open ON expected (county, until_at);
 CREATE INDEX expected_by_host ON expected (host) WHERE host <> '';
 CREATE INDEX expected_missing ON expected (until_at, from_at, county) WHERE host = '';
+
+CREATE TABLE contacts (
+	county TEXT COLLATE "C" NOT NULL,
+	n      BIGINT  NOT NULL,
+	name   TEXT COLLATE "C" NOT NULL,
+	duty   TEXT    NOT NULL,
+	phone  TEXT    NOT NULL,
+	email  TEXT    NOT NULL,
+	PRIMARY KEY (county, n)
+);
+
+CREATE TABLE asks (
+	county      TEXT COLLATE "C" NOT NULL,
+	id          BIGINT  NOT NULL,
+	host        TEXT COLLATE "C" NOT NULL,
+	control     TEXT    NOT NULL,
+	reason      TEXT    NOT NULL,
+	until_at    BIGINT  NOT NULL,
+	by          TEXT COLLATE "C" NOT NULL,
+	at          BIGINT  NOT NULL,
+	state       TEXT    NOT NULL,
+	answer      TEXT    NOT NULL,
+	answered_by TEXT    NOT NULL,
+	answered_at BIGINT  NOT NULL,
+	PRIMARY KEY (county, id)
+);
+
+CREATE INDEX asks_by_id ON asks (id);
+CREATE INDEX asks_open ON asks (county, id) WHERE state = 'open';
 
 CREATE TABLE rings (
 	county TEXT COLLATE "C" NOT NULL,
@@ -285,6 +316,10 @@ CREATE TRIGGER tell_is AFTER UPDATE ON hosts REFERENCING NEW TABLE AS changed FO
 CREATE TRIGGER tell_was AFTER UPDATE ON hosts REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION tell();
 CREATE TRIGGER tell_added AFTER INSERT ON expected REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION tell();
 CREATE TRIGGER tell_changed AFTER UPDATE ON expected REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION tell();
+CREATE TRIGGER tell_added AFTER INSERT ON contacts REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION tell();
+CREATE TRIGGER tell_removed AFTER DELETE ON contacts REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION tell();
+CREATE TRIGGER tell_added AFTER INSERT ON asks REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION tell();
+CREATE TRIGGER tell_changed AFTER UPDATE ON asks REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION tell();
 CREATE TRIGGER tell_added AFTER INSERT ON events REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION tell();
 CREATE TRIGGER tell_changed AFTER INSERT OR UPDATE ON policies FOR EACH STATEMENT EXECUTE FUNCTION tell('all');
 CREATE TRIGGER tell_changed AFTER INSERT OR UPDATE OR DELETE ON rings FOR EACH STATEMENT EXECUTE FUNCTION tell('all');

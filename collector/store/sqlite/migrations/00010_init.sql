@@ -89,7 +89,7 @@ CREATE TABLE versions (
 	since          BLOB    NOT NULL, -- 8 bytes each, big-endian seconds: since when by the collector's clock (4), and by about_at (4)
 	waivers        TEXT    NOT NULL, -- ids of waivers, one a line, each after the number of its control in the set and a space
 	PRIMARY KEY (host, n)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX versions_of_host ON versions (host, until_at, from_at) WHERE from_at < until_at;
 CREATE INDEX versions_by_time ON versions (from_at) WHERE from_at < until_at;
@@ -98,6 +98,8 @@ CREATE INDEX versions_about ON versions (about_at, host, n) WHERE changes > 0;
 CREATE INDEX versions_county_about ON versions (county, about_at, host, n) WHERE changes > 0;
 CREATE INDEX versions_county_changes ON versions (county, from_at, host, n) WHERE changes > 0;
 CREATE INDEX versions_replaced ON versions (replaced_by) WHERE replaced_by <> '';
+-- With the name itself in it PostgreSQL, too, needs no more than the index.
+CREATE INDEX versions_by_name ON versions (lower(hostname), host, county, hostname) WHERE until_at = 9223372036854775807 AND state = 'active';
 
 -- Which control each byte of versions.statuses is of. Few rows: one for every
 -- combination of policy, profile and platform.
@@ -106,23 +108,24 @@ CREATE TABLE control_sets (
 	controls TEXT NOT NULL -- ids, one a line
 ) STRICT, WITHOUT ROWID;
 
--- Every report that ever came.
+-- Every report that ever came. As of the evidence, PostgreSQL need not pad the columns
+-- in this order.
 CREATE TABLE reports (
 	host         TEXT    NOT NULL,
-	seq          INTEGER NOT NULL,
 	digest       BLOB    NOT NULL,
+	way          INTEGER NOT NULL, -- 0 uplink, 1 courier
+	version      INTEGER NOT NULL, -- the n that has its verdicts
+	-- Once it had come: how many reports had come, the host's highest number (another
+	-- than seq: this one was late), and how many were missing.
+	received     INTEGER NOT NULL,
+	newest       INTEGER NOT NULL,
+	missing      INTEGER NOT NULL,
+	seq          INTEGER NOT NULL,
 	received_at  INTEGER NOT NULL,
 	collected_at INTEGER NOT NULL, -- seconds, by the host's clock
 	-- When it was made, as far as can be known: collected_at, but not after received_at,
 	-- nor out of the order of the numbers.
 	about_at     INTEGER NOT NULL,
-	-- Once it had come: the host's highest number (another than seq: this one was late),
-	-- how many reports had come, and how many were missing.
-	newest       INTEGER NOT NULL,
-	received     INTEGER NOT NULL,
-	missing      INTEGER NOT NULL,
-	version      INTEGER NOT NULL, -- the n that has its verdicts
-	way          INTEGER NOT NULL, -- 0 uplink, 1 courier
 	PRIMARY KEY (host, seq)
 ) STRICT, WITHOUT ROWID;
 
@@ -133,12 +136,12 @@ CREATE INDEX reports_by_about ON reports (host, about_at);
 CREATE TABLE evidence (
 	id       INTEGER PRIMARY KEY,
 	host     TEXT    NOT NULL,
-	seq      INTEGER NOT NULL,
-	month    INTEGER NOT NULL, -- 202611: goes as a whole
 	base     BLOB    NOT NULL,
-	base_seq INTEGER NOT NULL,
 	depth    INTEGER NOT NULL,
+	month    INTEGER NOT NULL, -- 202611: goes as a whole
 	size     INTEGER NOT NULL,
+	seq      INTEGER NOT NULL,
+	base_seq INTEGER NOT NULL,
 	body     BLOB    NOT NULL,
 	UNIQUE (host, seq)
 ) STRICT;
@@ -173,8 +176,11 @@ CREATE TABLE rollups (
 	missing  INTEGER NOT NULL,
 	invented INTEGER NOT NULL,
 	controls TEXT    NOT NULL, -- a control a line: id, pass, fail, unknown, not applicable, waived
+	-- In hindsight the hosts that were silent for too long, those for the longest: a line
+	-- each, the id and since when; not of the state.
+	quiet    TEXT    NOT NULL,
 	PRIMARY KEY (county, known, at)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX rollups_by_time ON rollups (known, at, county);
 
@@ -201,6 +207,37 @@ CREATE TABLE expected (
 CREATE INDEX expected_open ON expected (county, until_at);
 CREATE INDEX expected_by_host ON expected (host) WHERE host <> '';
 CREATE INDEX expected_missing ON expected (until_at, from_at, county) WHERE host = '';
+
+-- Whom to call in a county.
+CREATE TABLE contacts (
+	county TEXT    NOT NULL,
+	n      INTEGER NOT NULL, -- their order
+	name   TEXT    NOT NULL,
+	duty   TEXT    NOT NULL,
+	phone  TEXT    NOT NULL,
+	email  TEXT    NOT NULL,
+	PRIMARY KEY (county, n)
+) STRICT, WITHOUT ROWID;
+
+-- Requests for waivers.
+CREATE TABLE asks (
+	county      TEXT    NOT NULL,
+	id          INTEGER NOT NULL, -- counts up over all counties
+	host        TEXT    NOT NULL, -- '' for all of the county
+	control     TEXT    NOT NULL,
+	reason      TEXT    NOT NULL,
+	until_at    INTEGER NOT NULL,
+	by          TEXT    NOT NULL,
+	at          INTEGER NOT NULL,
+	state       TEXT    NOT NULL,
+	answer      TEXT    NOT NULL,
+	answered_by TEXT    NOT NULL,
+	answered_at INTEGER NOT NULL,
+	PRIMARY KEY (county, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX asks_by_id ON asks (id);
+CREATE INDEX asks_open ON asks (county, id) WHERE state = 'open';
 
 -- A row is for a county (host is '') or for one host (county is '').
 CREATE TABLE rings (

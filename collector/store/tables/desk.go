@@ -1,0 +1,184 @@
+package tables
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io/fs"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/collector/store"
+)
+
+const (
+	// maxFind bounds a text that is looked for, in bytes: no hostname is longer.
+	maxFind = 255
+	// highest sorts behind every character of a name.
+	highest = "\U0010FFFF"
+)
+
+// Find gives active hosts by their name or the beginning of their id.
+func (d *DB) Find(ctx context.Context, county muster.County, text string, limit int) ([]muster.HostStanding, error) {
+	text = strings.ToLower(text)
+	if text == "" || len(text) > maxFind || limit <= 0 || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		return nil, nil
+	}
+	var list []muster.HostStanding
+	err := d.Snapshot(ctx, "find hosts", func(q Querier) error {
+		var ids []muster.HostID
+		for _, begins := range []bool{true, false} {
+			more, err := d.find(ctx, q, county, text, begins, limit-len(ids))
+			if err != nil {
+				return err
+			}
+			if ids = append(ids, more...); len(ids) == limit {
+				break
+			}
+		}
+		var err error
+		list, err = d.standings(ctx, q, d.instant(muster.View{}), ids, "")
+		return err
+	})
+	return list, err
+}
+
+// find gives those whose name begins with the text, or the others.
+func (d *DB) find(ctx context.Context, q Querier, county muster.County, text string, begins bool, limit int) ([]muster.HostID, error) {
+	ask := d.ask(d.instant(muster.View{}))
+	where := ask.shown("v") + ` AND v.state = 'active'`
+	if county != "" {
+		where += ` AND v.county = ` + ask.arg(string(county))
+	}
+	// Databases know the cases of ASCII alone.
+	name, ascii := "lower(v.hostname)", len(text)
+	for i, r := range text {
+		if r < utf8.RuneSelf {
+			continue
+		}
+		ascii = min(ascii, i)
+		if upper := unicode.ToUpper(r); upper != r && strings.IndexRune(text, r) == i {
+			name = "replace(" + name + ", " + ask.arg(string(upper)) + ", " + ask.arg(string(r)) + ")"
+		}
+	}
+	literal := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text)
+	like := func(pattern string) string { return name + ` LIKE ` + ask.arg(pattern) + ` ESCAPE '\'` }
+	between := func(column, from string) string {
+		return column + ` >= ` + ask.arg(from) + ` AND ` + column + ` < ` + ask.arg(from+highest)
+	}
+	if begins {
+		where += ` AND ` + between("lower(v.hostname)", text[:ascii]) + ` AND ` + like(literal+"%")
+	} else {
+		where += ` AND (` + like("%"+literal+"%") + ` OR ` + between("v.host", text) + `) AND NOT ` + like(literal+"%")
+	}
+	return rows(ctx, q, func(r *sql.Rows) (id muster.HostID, err error) { return id, r.Scan(&id) },
+		`SELECT v.host FROM versions v WHERE `+where+` ORDER BY lower(v.hostname), v.host LIMIT `+ask.arg(limit), ask.args...)
+}
+
+// SetContacts makes the list the county's contacts.
+func (d *DB) SetContacts(ctx context.Context, county muster.County, list []muster.Contact, e muster.LogEntry) error {
+	return d.Write(ctx, "set contacts of "+string(county), func(tx Querier) error {
+		if len(list) > store.MaxContacts {
+			return fmt.Errorf("%d are more than the %d that one county can have: shorten the list", len(list), store.MaxContacts)
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM contacts WHERE county = $1`, string(county)); err != nil {
+			return err
+		}
+		var args []any
+		for n, c := range list {
+			args = append(args, string(county), n, c.Name, c.Duty, c.Phone, c.Email)
+		}
+		if err := insert(ctx, tx, `contacts (county, n, name, duty, phone, email)`, args, ``); err != nil {
+			return err
+		}
+		d.changed([]muster.County{county})
+		return d.logEntry(ctx, tx, e)
+	})
+}
+
+// Contacts of a county.
+func (d *DB) Contacts(ctx context.Context, county muster.County) ([]muster.Contact, error) {
+	list, err := rows(ctx, d.Read, func(r *sql.Rows) (c muster.Contact, err error) {
+		return c, r.Scan(&c.Name, &c.Duty, &c.Phone, &c.Email)
+	}, `SELECT name, duty, phone, email FROM contacts WHERE county = $1 ORDER BY n`, string(county))
+	return list, d.Wrap("read contacts of "+string(county), err)
+}
+
+// Ask keeps an open request for a waiver.
+func (d *DB) Ask(ctx context.Context, a muster.Ask, e muster.LogEntry) (id int64, err error) {
+	err = d.Write(ctx, "ask for a waiver", func(tx Querier) error {
+		var open int
+		err := tx.QueryRowContext(ctx, `SELECT (SELECT coalesce(max(id), 0) + 1 FROM asks),
+			(SELECT count(*) FROM asks WHERE county = $1 AND state = 'open')`, string(a.County)).Scan(&id, &open)
+		if err != nil {
+			return err
+		}
+		if open >= store.MaxAsks {
+			return fmt.Errorf("%d requests of county %s wait for an answer, and more %w: have some answered first", open, a.County, fs.ErrExist)
+		}
+		err = insert(ctx, tx, `asks (`+askColumns+`)`, []any{string(a.County), id, string(a.Host), a.Control, a.Reason, micros(a.Until),
+			e.Actor, d.loggedAt(e), string(muster.AskOpen), "", "", 0}, ``)
+		if err != nil {
+			return err
+		}
+		d.changed([]muster.County{a.County})
+		return d.logEntry(ctx, tx, e)
+	})
+	return id, err
+}
+
+// Answer answers an open request.
+func (d *DB) Answer(ctx context.Context, id int64, state muster.AskState, answer string, e muster.LogEntry) error {
+	return d.Write(ctx, fmt.Sprintf("answer request %d", id), func(tx Querier) error {
+		a, err := askOf(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if a.State != muster.AskOpen {
+			return fmt.Errorf("it was %s already: an answer to it %w", a.State, fs.ErrExist)
+		}
+		err = one(tx.ExecContext(ctx, `UPDATE asks SET state = $1, answer = $2, answered_by = $3, answered_at = $4 WHERE county = $5 AND id = $6`,
+			string(state), answer, e.Actor, d.loggedAt(e), string(a.County), id))
+		if err != nil {
+			return err
+		}
+		d.changed([]muster.County{a.County})
+		return d.logEntry(ctx, tx, e)
+	})
+}
+
+const askColumns = `county, id, host, control, reason, until_at, by, at, state, answer, answered_by, answered_at`
+
+func scanAsk(r Scanner) (a muster.Ask, err error) {
+	var until, at, answered int64
+	err = r.Scan(&a.County, &a.ID, &a.Host, &a.Control, &a.Reason, &until, &a.By, &at, &a.State, &a.Answer, &a.AnsweredBy, &answered)
+	a.Until, a.At, a.AnsweredAt = clock(until), clock(at), clock(answered)
+	return a, err
+}
+
+func askOf(ctx context.Context, q Querier, id int64) (muster.Ask, error) {
+	return scanAsk(q.QueryRowContext(ctx, `SELECT `+askColumns+` FROM asks WHERE id = $1`, id))
+}
+
+// AskOf returns a request for a waiver.
+func (d *DB) AskOf(ctx context.Context, id int64) (muster.Ask, error) {
+	a, err := askOf(ctx, d.Read, id)
+	return a, d.Wrap(fmt.Sprintf("read request %d", id), err)
+}
+
+// Asks are requests for waivers, newest first.
+func (d *DB) Asks(ctx context.Context, county muster.County, open bool, limit int) ([]muster.Ask, error) {
+	ask := d.ask(d.instant(muster.View{}))
+	query := `SELECT ` + askColumns + ` FROM asks WHERE id > 0`
+	if county != "" {
+		query += ` AND county = ` + ask.arg(string(county))
+	}
+	if open {
+		query += ` AND state = 'open'`
+	}
+	list, err := rows(ctx, d.Read, func(r *sql.Rows) (muster.Ask, error) { return scanAsk(r) },
+		query+` ORDER BY id DESC LIMIT `+ask.arg(most(limit)), ask.args...)
+	return list, d.Wrap("read requests for waivers", err)
+}
