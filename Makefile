@@ -12,13 +12,14 @@ BENCH     ?=
 SOAK      ?=
 LOAD      ?=
 CHAOS     ?=
+STORYBOOK ?=
 RACE      := ./agent/eval ./collector ./internal/seal ./internal/service ./internal/wire ./internal/durable ./agent/state ./agent/outbox ./agent/uplink ./collector/door ./collector/hooks ./collector/ingest ./collector/store/tables
 
 # The same for builds, vet and tests, so that Tailscale and OPA are compiled once.
 export CGO_ENABLED = 0
 export GOFLAGS := -trimpath $(GOFLAGS)
 
-.PHONY: help build demo check test test-windows test-packages lint race crash soak chaos burst load bench fuzz golden shots clean
+.PHONY: help build demo check test test-windows test-packages lint race crash soak chaos burst load bench fuzz golden shots storybook clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +91,9 @@ fuzz: ## every fuzz test for FUZZTIME each
 golden: ## rewrite the golden files, then look at the difference
 	$(GO) test ./policies ./internal/wire ./cmd/muster/internal/output -update
 	$(GO) test -run 'ReadmeTables|ReferenceLists' . -update
+
+storybook: ## an invented state on this computer, and every part of its pages (STORYBOOK=-once: try it and exit)
+	$(GO) run ./collector/web/internal/show $(STORYBOOK)
 
 shots: build ## screenshots of every page of a running demo into .demo/shots (needs chromium)
 	$(GO) run ./internal/demo -bin bin -once -shots .demo/shots

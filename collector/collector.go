@@ -29,6 +29,7 @@ import (
 	"github.com/passmuster/muster/collector/store"
 	"github.com/passmuster/muster/collector/store/postgres"
 	"github.com/passmuster/muster/collector/store/sqlite"
+	"github.com/passmuster/muster/collector/web"
 	"github.com/passmuster/muster/internal/durable"
 )
 
@@ -102,6 +103,7 @@ type Collector struct {
 	store   store.Store
 	keys    *keys
 	view    atomic.Pointer[view]
+	live    *web.Live
 	door    *door.Door // made by Run, which knows every way in
 	history history
 	stats   ingest.Stats
@@ -130,7 +132,7 @@ func Open(ctx context.Context, o Options) (*Collector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Collector{Options: o, store: s, keys: k, commits: newCommits(), offered: func() {}}, nil
+	return &Collector{Options: o, store: s, keys: k, live: web.NewLive(s.Watch), commits: newCommits(), offered: func() {}}, nil
 }
 
 func (o Options) withDefaults() Options {
@@ -237,6 +239,7 @@ func (c *Collector) Run(ctx context.Context, ready func(link string)) error {
 	for _, w := range ways {
 		c.serve(run, w, handler)
 	}
+	run.start("live pages", stopTimeout, c.live.Run) // ends first, or requests would not
 	address := ways[0].Addr().String()
 	c.Logger.Info("collector started", "address", address, "ways", len(ways), "version", muster.Version)
 	if ready != nil {

@@ -34,6 +34,12 @@ func TestCountyAgainstCounty(t *testing.T) {
 	must(t, o.Retire(t.Context(), gone, "chief@theirs.example"))
 	must(t, o.Expect(t.Context(), theirs, []muster.ExpectedHost{{Name: "theirs-missing", Note: "theirs-note"}}, "chief@theirs.example"))
 	must(t, o.Expect(t.Context(), ours, []muster.ExpectedHost{{Name: "ours-missing"}}, "chief@ours.example"))
+	must(t, o.SetContacts(t.Context(), theirs, []muster.Contact{{Name: "theirs-clerk"}}, "chief@theirs.example"))
+	must(t, o.SetContacts(t.Context(), ours, []muster.Contact{{Name: "ours-clerk"}}, "chief@state.example"))
+	for county, host := range map[muster.County]muster.HostID{ours: mine, theirs: foreign} {
+		_, err := o.Ask(t.Context(), muster.Ask{County: county, Host: host, Control: "MVS-ENC-01", Reason: string(county), Until: o.clock.Now().AddDate(0, 1, 0)}, "clerk@"+string(county))
+		must(t, err)
+	}
 	must(t, o.SetRing(t.Context(), muster.RingMember{County: theirs, Ring: muster.RingCanary}, "chief@state.example"))
 	_, err := o.Publish(t.Context(), release(t, 7, "low"), muster.RingAll, "chief@state.example")
 	must(t, err)
@@ -72,7 +78,7 @@ func TestCountyAgainstCounty(t *testing.T) {
 				continue
 			}
 			fill := func(host muster.HostID, county muster.County) string {
-				return strings.NewReplacer("{host}", string(host), "{county}", string(county), "{control}", "MVS-ENC-01", "{version}", "7", "{seq}", "1", "{$}", "").Replace(route)
+				return strings.NewReplacer("{host}", string(host), "{county}", string(county), "{control}", "MVS-ENC-01", "{version}", "7", "{seq}", "1", "{ask}", "1", "{$}", "").Replace(route)
 			}
 			// Their own, and what a parameter could add to it.
 			own := fill(mine, ours)
@@ -83,7 +89,7 @@ func TestCountyAgainstCounty(t *testing.T) {
 				"?host=" + string(foreign), "?county=17031&host=" + string(foreign), "?control=MVS-ENC-01", "?county=17031&control=MVS-ENC-01",
 				"?after=MTcwODk", "?after=MTcwODkg" /* 17089 */, "?format=csv", "?county=17031&format=csv", "?limit=5000", "?missing=true",
 				"?as_of=" + o.clock.Now().UTC().Format("2006-01-02T15:04:05Z"), "?known=now&as_of=" + o.clock.Now().UTC().Format("2006-01-02T15:04:05Z"),
-				"?policy=x", "?as_of=2026-01-01", "?from=2020-01-01"} {
+				"?policy=x", "?q=s", "?q=" + string(foreign), "?q=%25&county=17031", "?open=true", "?as_of=2026-01-01", "?from=2020-01-01"} {
 				ask(method, own+query)
 			}
 			ask(method, own, "Accept: text/csv")
@@ -186,15 +192,21 @@ type change struct{ path, body, action string }
 // changes has one for each route that is no read; the host waits for approval.
 func changes(t *testing.T, host muster.HostID, file []byte) map[string]change {
 	return map[string]change{
-		"POST /api/v1/links":                      {"/api/v1/links", "", "link"},
-		"POST /api/v1/courier":                    {"/api/v1/courier", string(file), "upload_courier"},
-		"POST /api/v1/hosts/{host}/approve":       {"/api/v1/hosts/" + string(host) + "/approve", "", "approve"},
-		"POST /hosts/{host}/approve":              {"/hosts/" + string(host) + "/approve", "", "approve"},
-		"POST /api/v1/hosts/{host}/audit":         {"/api/v1/hosts/" + string(host) + "/audit", "", "request_audit"},
-		"POST /hosts/{host}/audit":                {"/hosts/" + string(host) + "/audit", "", "request_audit"},
-		"POST /api/v1/hosts/{host}/clear-clone":   {"/api/v1/hosts/" + string(host) + "/clear-clone", "", "clear_clone"},
-		"POST /api/v1/hosts/{host}/retire":        {"/api/v1/hosts/" + string(host) + "/retire", "", "retire"},
-		"PUT /api/v1/counties/{county}/expected":  {"/api/v1/counties/17031/expected", `{"expected": [{"name": "pc9"}]}`, "expect_hosts"},
+		"POST /api/v1/links":                     {"/api/v1/links", "", "link"},
+		"POST /api/v1/courier":                   {"/api/v1/courier", string(file), "upload_courier"},
+		"POST /api/v1/hosts/{host}/approve":      {"/api/v1/hosts/" + string(host) + "/approve", "", "approve"},
+		"POST /hosts/{host}/approve":             {"/hosts/" + string(host) + "/approve", "", "approve"},
+		"POST /api/v1/hosts/{host}/audit":        {"/api/v1/hosts/" + string(host) + "/audit", "", "request_audit"},
+		"POST /hosts/{host}/audit":               {"/hosts/" + string(host) + "/audit", "", "request_audit"},
+		"POST /api/v1/hosts/{host}/clear-clone":  {"/api/v1/hosts/" + string(host) + "/clear-clone", "", "clear_clone"},
+		"POST /api/v1/hosts/{host}/retire":       {"/api/v1/hosts/" + string(host) + "/retire", "", "retire"},
+		"PUT /api/v1/counties/{county}/expected": {"/api/v1/counties/17031/expected", `{"expected": [{"name": "pc9"}]}`, "expect_hosts"},
+		"PUT /api/v1/counties/{county}/contacts": {"/api/v1/counties/17031/contacts", `{"contacts": [{"name": "clerk"}]}`, "set_contacts"},
+		"POST /counties/{county}/contacts":       {"/counties/17031/contacts", "name=clerk&duty=&phone=&email=", "set_contacts"},
+		"POST /counties/{county}/expected":       {"/counties/17031/expected", "list=pc10", "expect_hosts"},
+		"POST /api/v1/counties/{county}/asks": {"/api/v1/counties/17031/asks",
+			`{"host": "` + string(host) + `", "control": "MVS-ENC-01", "reason": "old", "until": "` + time.Now().AddDate(0, 1, 0).Format(time.DateOnly) + `"}`, "ask_waiver"},
+		"POST /api/v1/asks/{ask}/answer":          {"/api/v1/asks/1/answer", `{"state": "declined", "answer": "no"}`, "answer_ask"},
 		"POST /api/v1/policies":                   {"/api/v1/policies", string(release(t, 9, "low")), "publish_policy"},
 		"POST /api/v1/policies/{version}/promote": {"/api/v1/policies/8/promote", "", "promote_policy"},
 		"POST /policies/{version}/promote":        {"/policies/8/promote", "", "promote_policy"},
@@ -280,6 +292,8 @@ func leaveLines(t *testing.T, full bool, logged int) {
 	}
 
 	done := 0
+	_, err = o.Ask(t.Context(), muster.Ask{County: "17031", Control: "MVS-ENC-01", Reason: "old", Until: o.clock.Now().AddDate(0, 1, 0)}, "console")
+	must(t, err)
 	for pattern, c := range changes(t, active, file) {
 		method, _, _ := strings.Cut(pattern, " ")
 		host := active

@@ -9,6 +9,7 @@ import (
 	"github.com/passmuster/muster/collector/door"
 	"github.com/passmuster/muster/collector/ingest"
 	"github.com/passmuster/muster/collector/store"
+	"github.com/passmuster/muster/collector/web"
 )
 
 // Tailnet is the collector's node of a tailnet.
@@ -33,7 +34,10 @@ func (s doorStore) HostCounty(ctx context.Context, id muster.HostID) (muster.Cou
 
 func (c *Collector) openDoor() (*door.Door, error) {
 	return door.New(door.Options{Store: doorStore{c.store}, Token: c.keys.apiToken, Tailnet: c.Tailnet, TLS: c.TLS, OIDC: c.OIDC,
-		Idle: c.SessionIdle, Life: c.SessionLife, Now: c.Now, Logger: c.Logger})
+		Idle: c.SessionIdle, Life: c.SessionLife, Now: c.Now, Logger: c.Logger,
+		Page: func(w http.ResponseWriter, r *http.Request, p door.Page) {
+			c.view.Load().pages.Tell(w, r, web.Notice(p))
+		}})
 }
 
 // identify tells the host API who sent a request.

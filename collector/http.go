@@ -45,7 +45,7 @@ func (c *Collector) handlers(in http.Handler) (map[string]http.Handler, error) {
 		"GET /readyz":  http.HandlerFunc(c.readyz),
 		"GET /metrics": c.metricsHandler(),
 	})
-	maps.Copy(all, forms.New(forms.Options{Act: c, Actor: actor, Refused: api.IsRefused, Logger: c.Logger,
+	maps.Copy(all, forms.New(forms.Options{Act: c, Actor: actor, Refused: api.IsRefused, ParseExpected: api.ParseExpected, Logger: c.Logger,
 		Refuse: func(w http.ResponseWriter, r *http.Request, code int, why, way string) {
 			c.view.Load().pages.Refuse(w, r, code, why, way)
 		}}))

@@ -119,7 +119,7 @@ func TestRollout(t *testing.T) {
 	call("POST", "/api/v1/policies/8/promote", nil, 200, `"ring":"all"`)
 	call("POST", "/api/v1/policies/8/promote", nil, 409, "every host already")
 	offered("", 8)
-	call("POST", "/api/v1/policies/9/promote", nil, 404, "no such host, county, control, report or policy")
+	call("POST", "/api/v1/policies/9/promote", nil, 404, "no such host, county, control, report, policy or request")
 	call("POST", "/api/v1/policies/8/burn", nil, 404, "no such address")
 	call("GET", "/api/v1/policies", nil, 200, `"version":8`)
 	call("GET", "/api/v1/audit-log", nil, 200, `"actor":"token","action":"promote_policy","object":"version 8 (r8) to all"`)

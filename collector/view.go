@@ -53,7 +53,7 @@ func (c *Collector) reload(ctx context.Context) error {
 	}
 	v.pages, err = web.New(web.Options{Reader: reader{scoped{c.store}}, Catalogue: force.controls, Facts: force.facts, Waivers: force.waivers,
 		Attestations: force.attestations, State: c.State, Name: c.Name, StaleAfter: c.StaleAfter, Who: who, May: door.May,
-		Watch: c.store.Watch, Now: c.Now, Logger: c.Logger})
+		Entry: c.entryways(), Live: c.live, Now: c.Now, Logger: c.Logger})
 	if err != nil {
 		return err
 	}
@@ -61,9 +61,27 @@ func (c *Collector) reload(ctx context.Context) error {
 	return nil
 }
 
+// entryways are how people come in, without what is secret about it.
+func (c *Collector) entryways() web.Entry {
+	e := web.Entry{Tailnet: c.Tailnet != nil}
+	for _, rule := range door.Table() {
+		e.Routes = append(e.Routes, rule.Pattern)
+	}
+	if c.OIDC != nil {
+		e.Issuer = c.OIDC.Issuer
+		for _, g := range c.OIDC.Grants {
+			e.Grants = append(e.Grants, web.Grant(g))
+		}
+	}
+	return e
+}
+
 // who looks at a page.
 func who(r *http.Request) web.Person {
 	p := door.Sender(r.Context())
+	if p.Local {
+		p.Name = "" // "link" and "token" are for the audit log
+	}
 	return web.Person{Name: cmp.Or(p.Login, p.Name), Role: door.Highest(p), Counties: door.CountiesOf(p),
 		Session: door.WayOf(r.Context()) != door.ViaTailnet}
 }

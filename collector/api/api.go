@@ -35,6 +35,7 @@ type Store interface {
 	Days(ctx context.Context, county muster.County, from, to time.Time) ([]muster.DayStanding, error)
 	Hosts(ctx context.Context, v muster.View, q muster.HostQuery) (muster.HostPage, error)
 	Host(ctx context.Context, v muster.View, id muster.HostID) (muster.HostStanding, error)
+	Find(ctx context.Context, county muster.County, text string, limit int) ([]muster.HostStanding, error)
 	HostFindings(ctx context.Context, v muster.View, id muster.HostID) ([]muster.FindingStanding, error)
 	CountyFindings(ctx context.Context, v muster.View, county muster.County) ([]muster.FindingStanding, error)
 	HostTransitions(ctx context.Context, v muster.View, id muster.HostID, limit int) ([]muster.Transition, error)
@@ -43,6 +44,9 @@ type Store interface {
 	Quiet(ctx context.Context, v muster.View, county muster.County, limit int) ([]muster.HostStanding, error)
 	Pending(ctx context.Context, county muster.County) ([]muster.HostStanding, error)
 	Expected(ctx context.Context, v muster.View, county muster.County) ([]muster.ExpectedHost, error)
+	Contacts(ctx context.Context, county muster.County) ([]muster.Contact, error)
+	Asks(ctx context.Context, county muster.County, open bool, limit int) ([]muster.Ask, error)
+	AskOf(ctx context.Context, id int64) (muster.Ask, error)
 	Events(ctx context.Context, county muster.County, before int64, limit int) ([]muster.Event, error)
 	Releases(ctx context.Context) ([]muster.Release, error)
 	RingMembers(ctx context.Context) ([]muster.RingMember, error)
@@ -67,6 +71,9 @@ type Act interface {
 	Pause(ctx context.Context, version int64, actor string) (muster.Release, error)
 	SetRing(ctx context.Context, m muster.RingMember, actor string) error
 	Expect(ctx context.Context, county muster.County, list []muster.ExpectedHost, actor string) error
+	SetContacts(ctx context.Context, county muster.County, list []muster.Contact, actor string) error
+	Ask(ctx context.Context, a muster.Ask, actor string) (id int64, err error)
+	Answer(ctx context.Context, id int64, state muster.AskState, answer, actor string) error
 }
 
 // Options of New. All are required but those that say otherwise.
@@ -122,7 +129,7 @@ func New(o Options) (*API, error) {
 
 // operations are the whole API but what the door itself serves.
 func operations() []operation {
-	return slices.Concat(hostOperations(), countyOperations(), controlOperations(), policyOperations(), logOperations(), exportOperations())
+	return slices.Concat(hostOperations(), countyOperations(), deskOperations(), controlOperations(), policyOperations(), logOperations(), exportOperations())
 }
 
 // Handlers are those of each operation by its pattern for http.ServeMux, and "/api/"

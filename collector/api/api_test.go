@@ -103,6 +103,21 @@ func (a acts) Expect(ctx context.Context, county muster.County, list []muster.Ex
 	return a.Store.Expect(ctx, county, list, a.entry(actor, "expect_hosts", county))
 }
 
+func (a acts) SetContacts(ctx context.Context, county muster.County, list []muster.Contact, actor string) error {
+	return a.Store.SetContacts(ctx, county, list, a.entry(actor, "set_contacts", county))
+}
+
+func (a acts) Ask(ctx context.Context, ask muster.Ask, actor string) (int64, error) {
+	if ask.Reason == "" {
+		return 0, Refused(errors.New("the reason is missing"))
+	}
+	return a.Store.Ask(ctx, ask, a.entry(actor, "ask_waiver", ask.Control))
+}
+
+func (a acts) Answer(ctx context.Context, id int64, state muster.AskState, answer, actor string) error {
+	return a.Store.Answer(ctx, id, state, answer, a.entry(actor, "answer_ask", id))
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -168,6 +183,10 @@ func (s *site) fill() {
 	s.waiting = s.enroll("pc-waiting", "17031", muster.Workstation, false)
 	must(s.TB, s.Store.Expect(s.ctx, "17031", []muster.ExpectedHost{{Name: "pc-silent", Note: "front desk"}, {Name: "never-there", Profile: muster.EMS}},
 		muster.LogEntry{At: s.now, Actor: "ciso", Action: "expect_hosts", Object: "17031"}))
+	must(s.TB, s.Store.SetContacts(s.ctx, "17031", []muster.Contact{{Name: "=clerk", Phone: "+1 312 555 0100"}}, muster.LogEntry{At: s.now, Actor: "ciso", Action: "set_contacts"}))
+	_, err := s.Store.Ask(s.ctx, muster.Ask{County: "17031", Host: s.odd, Control: "MVS-ENC-01", Reason: "new disks", Until: s.now.AddDate(0, 1, 0)},
+		muster.LogEntry{At: s.now, Actor: "clerk", Action: "ask_waiver"})
+	must(s.TB, err)
 	for n := uint64(1); n <= 20; n++ {
 		s.now = s.now.AddDate(0, 0, 1)
 		status := muster.Status(1 + n%3)

@@ -48,6 +48,7 @@ func plain() map[reflect.Type]*jsonschema.Schema {
 		reflect.TypeFor[muster.HostState](): words(muster.HostPending, muster.HostActive, muster.HostRetired),
 		reflect.TypeFor[muster.Platform]():  {Type: "string", Description: "Operating system family: windows or linux."},
 		reflect.TypeFor[muster.Ring]():      words(muster.Rings...),
+		reflect.TypeFor[muster.AskState]():  words(muster.AskOpen, muster.AskGranted, muster.AskDeclined),
 		reflect.TypeFor[muster.Clone]():     words(muster.CloneNumber, muster.CloneChain, muster.CloneMachine, muster.CloneNode),
 		reflect.TypeFor[muster.Role]():      text(`^(viewer|operator|ciso|county:[0-9]{5})$`, "viewer, operator, ciso, or county: and a FIPS code."),
 		reflect.TypeFor[muster.Profile]():   words("", muster.Workstation, muster.EMS),
@@ -137,6 +138,7 @@ func describe(t *testing.T) []byte {
 	inPath := map[string]object{
 		"host": {"type": "string", "pattern": "^h[a-z2-7]{26}$"}, "county": {"type": "string", "pattern": "^[0-9]{5}$"},
 		"control": {"type": "string"}, "seq": {"type": "integer", "minimum": 1}, "version": {"type": "integer", "minimum": 1},
+		"ask": {"type": "integer", "minimum": 1},
 	}
 	paths := object{}
 	for _, op := range operations() {
@@ -276,6 +278,21 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 			{target: "/api/v1/counties/17043/expected", body: `{}`, status: 400},
 			{target: "/api/v1/counties/17043/expected", body: `{"expected": [], "x": 1}`, status: 400},
 			{target: "/api/v1/counties/17043/expected", body: strings.Repeat(" ", maxExpected+1), status: 413}},
+		"search":       {{target: "/api/v1/search?q=PC&limit=3"}, {target: "/api/v1/search?q=%25"}, {target: "/api/v1/search"}},
+		"listContacts": {{target: "/api/v1/counties/17031/contacts"}},
+		"putContacts": {{target: "/api/v1/counties/17043/contacts", body: `{"contacts": [{"name": "clerk", "email": "clerk@example.gov"}]}`},
+			{target: "/api/v1/counties/17043/contacts", body: `{}`, status: 400}, {target: "/api/v1/counties/17043/contacts", body: `{"contacts": []} x`, status: 400},
+			{target: "/api/v1/counties/17043/contacts", body: strings.Repeat(" ", maxDesk+1), status: 413}},
+		"listAsks": {{target: "/api/v1/asks"}, {target: "/api/v1/asks?county=17031&open=true&limit=1"}, {target: "/api/v1/asks?open=x", status: 400}},
+		"askForWaiver": {{target: "/api/v1/counties/17031/asks", body: `{"control": "MVS-ENC-01", "reason": "old", "until": "2026-12-24"}`},
+			{target: "/api/v1/counties/17031/asks", body: `{"host": "` + string(s.odd) + `", "control": "MVS-ENC-01", "reason": "old", "until": "2026-12-24"}`},
+			{target: "/api/v1/counties/17031/asks", body: `{"control": "MVS-ENC-01", "until": "2026-12-24"}`, status: 422},
+			{target: "/api/v1/counties/17031/asks", body: `{"control": "MVS-ENC-01", "reason": "old", "until": "soon"}`, status: 400},
+			{target: "/api/v1/counties/17031/asks", body: `{"host": "x", "until": "2026-12-24"}`, status: 400},
+			{target: "/api/v1/counties/x/asks", body: `{}`, status: 400}},
+		"answerAsk": {{target: "/api/v1/asks/1/answer", body: `{"state": "declined", "answer": "no"}`}, {target: "/api/v1/asks/1/answer", body: `{"state": "granted"}`, status: 409},
+			{target: "/api/v1/asks/99/answer", body: `{"state": "granted"}`, status: 404}, {target: "/api/v1/asks/x/answer", status: 404},
+			{target: "/api/v1/asks/1/answer", body: `?`, status: 400}},
 		"listExpected":        {{target: "/api/v1/expected"}, {target: "/api/v1/expected?county=17043&as_of=2026-11-03"}},
 		"listControls":        {{target: "/api/v1/controls"}, {target: "/api/v1/controls?county=17031&as_of=2026-11-03"}},
 		"getControl":          {{target: "/api/v1/controls/MVS-ENC-01"}, {target: "/api/v1/controls/=odd,control?county=17031"}, {target: "/api/v1/controls/none", status: 404}},

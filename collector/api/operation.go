@@ -175,7 +175,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &bad):
 		problem.Write(w, http.StatusBadRequest, "bad_request", err.Error())
 	case errors.Is(err, fs.ErrNotExist):
-		problem.Write(w, http.StatusNotFound, "not_found", "there is no such host, county, control, report or policy, or it waits for approval")
+		problem.Write(w, http.StatusNotFound, "not_found", "there is no such host, county, control, report, policy or request, or it waits for approval")
 	case errors.Is(err, fs.ErrExist):
 		problem.Write(w, http.StatusConflict, "conflict", err.Error())
 	case r.Context().Err() != nil: // nobody would see an answer

@@ -66,6 +66,9 @@ type Options struct {
 	Idle, Life time.Duration
 	// Rules; nil means Table().
 	Rules []Rule
+	// Page shows a person what the door itself has to say, and sets its headers; nil
+	// means a plain page.
+	Page func(http.ResponseWriter, *http.Request, Page)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Logger; nil discards.
@@ -182,7 +185,7 @@ func (d *Door) Wrap(handlers map[string]http.Handler) http.Handler {
 		switch {
 		case ok:
 		case rule.Pattern == "/" || rule.Pattern == "/api/":
-			h = http.HandlerFunc(missing)
+			h = http.HandlerFunc(d.missing)
 		default:
 			continue
 		}
@@ -191,13 +194,13 @@ func (d *Door) Wrap(handlers map[string]http.Handler) http.Handler {
 	for pattern := range handlers {
 		if !ruled[pattern] {
 			d.Logger.Error("route without a rule denied", "pattern", pattern)
-			mux.Handle(pattern, d.guard(Rule{Pattern: pattern, Need: muster.RoleViewer, County: Open}, http.HandlerFunc(missing)))
+			mux.Handle(pattern, d.guard(Rule{Pattern: pattern, Need: muster.RoleViewer, County: Open}, http.HandlerFunc(d.missing)))
 		}
 	}
 	origin := http.NewCrossOriginProtection()
 	origin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secure(w.Header(), WayOf(r.Context()))
-		refuse(w, r, http.StatusForbidden, "cross_origin", "it came from a page of another origin")
+		d.refuse(w, r, http.StatusForbidden, "cross_origin", "it came from a page of another origin: open the page here, and do it again")
 	}))
 	return origin.Handler(mux)
 }

@@ -168,7 +168,16 @@ func TestSessionsEnd(t *testing.T) {
 	l := newLab(t)
 	home := l.loopback.URL + "/"
 	for name, end := range map[string]func(*http.Client){
-		"unused":  func(*http.Client) { l.clock.add(DefaultIdle + time.Second) },
+		"unused": func(*http.Client) { l.clock.add(DefaultIdle + time.Second) },
+		"only a page that looks by itself": func(c *http.Client) {
+			l.clock.add(DefaultIdle - time.Second)
+			for _, mode := range []string{"cors", "no-cors", "same-origin"} {
+				if code, _, body := l.do(c, http.MethodGet, home, "Sec-Fetch-Mode: "+mode); code != http.StatusOK {
+					l.Errorf("%s before its time is over: %d %s", mode, code, body)
+				}
+			}
+			l.clock.add(2 * time.Second)
+		},
 		"log out": func(c *http.Client) { l.do(c, http.MethodPost, l.loopback.URL+"/logout") },
 		"old": func(c *http.Client) {
 			for range int(DefaultLife / (50 * time.Minute)) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html"
 	"io/fs"
 	"net"
 	"net/http"
@@ -15,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/passmuster/muster"
-	"github.com/passmuster/muster/internal/problem"
 )
 
 // guard lets in who has what the rule needs.
@@ -28,18 +26,18 @@ func (d *Door) guard(rule Rule, next http.Handler) http.Handler {
 		}
 		secure(w.Header(), way)
 		if !d.named(r, way) {
-			refuse(w, r, http.StatusMisdirectedRequest, "wrong_name", "this is not the collector's name here")
+			d.refuse(w, r, http.StatusMisdirectedRequest, "wrong_name", "this is not the collector's name here")
 			return
 		}
 		switch {
 		case rule.Need == Hosts:
-			missing(w, r)
+			d.missing(w, r)
 			return
 		case rule.Need == Anyone:
 			next.ServeHTTP(w, r)
 			return
 		case rule.Need == Token && !d.script(r):
-			refuse(w, r, http.StatusForbidden, "token_needed", "only a program of the collector's own computer that has the API token does this")
+			d.refuse(w, r, http.StatusForbidden, "token_needed", "only a program of the collector's own computer that has the API token does this")
 			return
 		}
 		p, err := d.person(r)
@@ -62,18 +60,17 @@ func (d *Door) guard(rule Rule, next http.Handler) http.Handler {
 
 // stop says what is missing.
 func (d *Door) stop(w http.ResponseWriter, r *http.Request, rule Rule, p muster.Peer) {
+	needed := "the role " + string(rule.Need) + " is needed here, and " + cmp.Or(p.Login, p.Name, "this node") + " does not have it: "
 	switch {
 	case WayOf(r.Context()) == ViaTailnet:
-		refuse(w, r, http.StatusForbidden, "role_needed",
-			cmp.Or(p.Login, p.Name, "this node")+" needs the role "+string(rule.Need)+": whoever runs the tailnet can grant it")
+		d.refuse(w, r, http.StatusForbidden, "role_needed", needed+"whoever runs the tailnet can grant it")
 	case p.Login != "":
-		refuse(w, r, http.StatusForbidden, "role_needed",
-			p.Login+" needs the role "+string(rule.Need)+": whoever runs the collector can give it, in oidc.roles")
+		d.refuse(w, r, http.StatusForbidden, "role_needed", needed+"whoever runs the collector can give it, in oidc.grants")
 	case WayOf(r.Context()) == ViaTLS:
-		signIn(w, r)
+		d.signIn(w, r)
 	default:
-		refuse(w, r, http.StatusUnauthorized, "login_needed",
-			"open the link that muster-collector printed, or have another one made: muster-collector link")
+		d.refuse(w, r, http.StatusUnauthorized, "login_needed",
+			"nobody is signed in here: open the link that muster-collector printed, or have another one made by muster-collector link")
 	}
 }
 
@@ -95,12 +92,12 @@ func (d *Door) county(w http.ResponseWriter, r *http.Request, rule Rule, theirs 
 		ok, err = d.hostIn(r, r.PathValue("host"), theirs)
 	case ByQuery:
 		if len(q["county"]) > 1 || len(q["host"]) > 1 {
-			refuse(w, r, http.StatusBadRequest, "bad_request", "say county and host once")
+			d.refuse(w, r, http.StatusBadRequest, "bad_request", "say county and host once")
 			return
 		}
 		if !q.Has("county") {
 			if len(theirs) > 1 {
-				refuse(w, r, http.StatusBadRequest, "county_needed", fmt.Sprintf("say which county of yours: ?county=%s", theirs[0]))
+				d.refuse(w, r, http.StatusBadRequest, "county_needed", fmt.Sprintf("you read %d counties, and this shows one: say which, as in ?county=%s", len(theirs), theirs[0]))
 				return
 			}
 			q.Set("county", string(theirs[0]))
@@ -119,7 +116,7 @@ func (d *Door) county(w http.ResponseWriter, r *http.Request, rule Rule, theirs 
 	case ok:
 		next.ServeHTTP(w, r)
 	default:
-		missing(w, r)
+		d.missing(w, r)
 	}
 }
 
@@ -135,18 +132,13 @@ func (d *Door) hostIn(r *http.Request, host string, theirs []muster.County) (boo
 	return slices.Contains(theirs, county), err
 }
 
-// home leads to the page of the only county, or to one of several.
+// home leads to the page of the only county, or to that of several, at the same instant.
 func home(w http.ResponseWriter, r *http.Request, theirs []muster.County) {
+	to := url.URL{Path: "/counties", RawQuery: r.URL.RawQuery}
 	if len(theirs) == 1 {
-		http.Redirect(w, r, "/counties/"+string(theirs[0]), http.StatusSeeOther)
-		return
+		to.Path += "/" + string(theirs[0])
 	}
-	var b strings.Builder
-	b.WriteString("<h1>Your counties</h1>\n<ul>\n")
-	for _, c := range theirs {
-		fmt.Fprintf(&b, "<li><a href=\"/counties/%[1]s\">County %[1]s</a></li>\n", c)
-	}
-	page(w, http.StatusOK, b.String()+"</ul>")
+	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
 
 // named refuses a name that someone else gave the collector: a page on such a
@@ -179,45 +171,4 @@ func secure(h http.Header, way Way) {
 	if way == ViaTLS {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
-}
-
-func missing(w http.ResponseWriter, r *http.Request) {
-	refuse(w, r, http.StatusNotFound, "not_found", "there is nothing at this address, or it waits for approval, or it is another county's")
-}
-
-func (d *Door) unavailable(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() != nil { // nobody would see an answer
-		return
-	}
-	d.Logger.Error("request failed", "path", r.URL.Path, "error", err)
-	refuse(w, r, http.StatusServiceUnavailable, "unavailable", "the store does not answer")
-}
-
-// refuse answers scripts with problem+json and people with a sentence.
-func refuse(w http.ResponseWriter, r *http.Request, status int, code, detail string) {
-	if strings.HasPrefix(r.URL.Path, "/api/") {
-		problem.Write(w, status, code, detail)
-		return
-	}
-	http.Error(w, "This is not shown or done: "+detail+".", status)
-}
-
-// signIn leads a person to the provider, and back to where they were.
-func signIn(w http.ResponseWriter, r *http.Request) {
-	to := "/login"
-	if r.Method == http.MethodGet {
-		to += "?" + url.Values{"to": {r.URL.RequestURI()}}.Encode()
-	}
-	if strings.HasPrefix(r.URL.Path, "/api/") {
-		problem.Write(w, http.StatusUnauthorized, "login_needed", "sign in at /login")
-		return
-	}
-	page(w, http.StatusUnauthorized, `<p>This is for people who are signed in. <a href="`+html.EscapeString(to)+`">Sign in</a></p>`)
-}
-
-// page is one of the few that the door makes itself; body is HTML.
-func page(w http.ResponseWriter, status int, body string) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte("<!doctype html>\n<html lang=\"en\">\n<title>Muster</title>\n" + body + "\n</html>\n"))
 }

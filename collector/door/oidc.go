@@ -234,11 +234,11 @@ type attempt struct {
 func (d *Door) begin(w http.ResponseWriter, r *http.Request) {
 	to := local(r.URL.Query().Get("to"))
 	if s, err := d.session(r); err == nil && s != nil && s.Issuer == d.OIDC.Issuer {
-		welcome(w, to)
+		d.welcome(w, r, to)
 		return
 	}
 	if !d.attempts.allow(r.RemoteAddr, d.Now()) {
-		refuse(w, r, http.StatusTooManyRequests, "busy", "too many sign-ins from this address: wait a minute")
+		d.refuse(w, r, http.StatusTooManyRequests, "busy", "too many began at this address: wait a minute")
 		return
 	}
 	known, err := d.provider.discover(r.Context())
@@ -263,7 +263,7 @@ func (d *Door) begin(w http.ResponseWriter, r *http.Request) {
 // callback takes a browser that the provider sent back.
 func (d *Door) callback(w http.ResponseWriter, r *http.Request) {
 	if WayOf(r.Context()) != ViaTLS {
-		missing(w, r)
+		d.missing(w, r)
 		return
 	}
 	ctx, q := r.Context(), r.URL.Query()
@@ -276,13 +276,13 @@ func (d *Door) callback(w http.ResponseWriter, r *http.Request) {
 	setCookie(w, r, "attempt", "", 0, http.SameSiteLaxMode)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		refuse(w, r, http.StatusBadRequest, "bad_state", "this sign-in was finished already, or took too long: begin anew at /login")
+		d.refuse(w, r, http.StatusBadRequest, "bad_state", "this sign-in was finished already, or took too long: begin anew")
 		return
 	case err != nil:
 		d.unavailable(w, r, err)
 		return
 	case digest(browser) != a.Browser:
-		refuse(w, r, http.StatusBadRequest, "bad_state", "this sign-in was begun in another browser: begin anew at /login")
+		d.refuse(w, r, http.StatusBadRequest, "bad_state", "this sign-in was begun in another browser: begin anew")
 		return
 	}
 	known, err := d.provider.discover(ctx)
@@ -293,19 +293,19 @@ func (d *Door) callback(w http.ResponseWriter, r *http.Request) {
 	s, err := d.provider.exchange(ctx, known, a, q)
 	if err != nil {
 		d.Logger.Warn("sign-in refused", "from", r.RemoteAddr, "error", err)
-		refuse(w, r, http.StatusForbidden, "sign_in_refused", "the sign-in service does not vouch for you, the collector's log says why: begin anew at /login")
+		d.refuse(w, r, http.StatusForbidden, "sign_in_refused", "the sign-in service does not vouch for you: the collector's log says why")
 		return
 	}
 	if len(d.OIDC.roles(s.Claims)) == 0 {
 		d.Logger.Warn("sign-in without a role", "login", s.Login, "from", r.RemoteAddr)
-		refuse(w, r, http.StatusForbidden, "role_needed", s.Login+" has no role here: whoever runs the collector can give one, in oidc.roles")
+		d.refuse(w, r, http.StatusForbidden, "role_needed", "nobody gave a role to "+s.Login+": whoever runs the collector can, in oidc.grants")
 		return
 	}
 	if err := d.enter(w, r, *s, s.Login); err != nil {
 		d.unavailable(w, r, err)
 		return
 	}
-	welcome(w, a.To)
+	d.welcome(w, r, a.To)
 }
 
 // exchange has the provider say whose code it is, and believes only what it signed for
@@ -346,7 +346,7 @@ func (d *Door) away(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	d.Logger.Error("sign-in service does not answer", "issuer", d.OIDC.Issuer, "error", err)
-	refuse(w, r, http.StatusServiceUnavailable, "unavailable", "the sign-in service does not answer, try again in a minute")
+	d.refuse(w, r, http.StatusServiceUnavailable, "unavailable", "the sign-in service does not answer: try again in a minute")
 }
 
 // local keeps only an address of this site; any other is the overview.

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html"
 	"io/fs"
 	"net/http"
 	"strings"
@@ -126,12 +125,19 @@ func (d *Door) session(r *http.Request) (*session, error) {
 		return nil, fmt.Errorf("read session: %w", err)
 	}
 	// A ticket of its own, so that what is seen too late revives no session that ended.
-	if next := d.Now().Add(d.Idle); next.Sub(idle) > d.Idle/20 {
+	if next := d.Now().Add(d.Idle); next.Sub(idle) > d.Idle/20 && !byItself(r) {
 		if err := d.Store.PutTicket(ctx, ticketIdle, key, []byte{}, next); err != nil {
 			d.Logger.Warn("session not kept awake", "error", err)
 		}
 	}
 	return &s, nil
+}
+
+// byItself reports whether a page sent the request and nobody did anything: it listens
+// for changes, or shows them. A browser tells so in a header that no page can set.
+func byItself(r *http.Request) bool {
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return r.Method == http.MethodGet && mode != "" && mode != "navigate"
 }
 
 // enter opens a session, and ends the one that the browser had.
@@ -202,7 +208,7 @@ func (d *Door) newLink(w http.ResponseWriter, r *http.Request) {
 func (d *Door) login(w http.ResponseWriter, r *http.Request) {
 	switch WayOf(r.Context()) {
 	case ViaTailnet:
-		refuse(w, r, http.StatusForbidden, "not_here", "the tailnet knows who you are, and links are for the collector's own computer")
+		d.refuse(w, r, http.StatusForbidden, "not_here", "the tailnet knows who you are, and links are for the collector's own computer")
 		return
 	case ViaTLS:
 		d.begin(w, r)
@@ -210,7 +216,7 @@ func (d *Door) login(w http.ResponseWriter, r *http.Request) {
 	}
 	_, _, err := d.Store.Ticket(r.Context(), ticketLink, digest(r.URL.Query().Get("token")), true)
 	if errors.Is(err, fs.ErrNotExist) {
-		refuse(w, r, http.StatusUnauthorized, "bad_link", "this link was used, or is too old: muster-collector link makes another")
+		d.refuse(w, r, http.StatusUnauthorized, "bad_link", "this link was used, or is too old: muster-collector link makes another")
 		return
 	}
 	if err == nil {
@@ -220,14 +226,7 @@ func (d *Door) login(w http.ResponseWriter, r *http.Request) {
 		d.unavailable(w, r, err)
 		return
 	}
-	welcome(w, "/")
-}
-
-// welcome leads on. A redirect after a click elsewhere would come without the strict
-// cookie; a fresh navigation does not.
-func welcome(w http.ResponseWriter, to string) {
-	w.Header().Set("Refresh", "0; url="+to)
-	page(w, http.StatusOK, `<p>You are in. <a href="`+html.EscapeString(to)+`">Go on</a></p>`)
+	d.welcome(w, r, "/")
 }
 
 // logout ends the session.
@@ -243,5 +242,5 @@ func (d *Door) logout(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	setCookie(w, r, "session", "", 0, http.SameSiteStrictMode)
-	page(w, http.StatusOK, `<p>You are signed out. <a href="/login">Sign in</a></p>`)
+	d.farewell(w, r)
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -30,6 +31,7 @@ type Act interface {
 	Pause(ctx context.Context, version int64, actor string) (muster.Release, error)
 	SetRing(ctx context.Context, m muster.RingMember, actor string) error
 	Expect(ctx context.Context, county muster.County, list []muster.ExpectedHost, actor string) error
+	SetContacts(ctx context.Context, county muster.County, list []muster.Contact, actor string) error
 }
 
 // Options of New. All but Logger are required.
@@ -41,6 +43,8 @@ type Options struct {
 	Refuse func(w http.ResponseWriter, r *http.Request, code int, why, way string)
 	// Refused reports whether the sender of a change may be told the error.
 	Refused func(error) bool
+	// ParseExpected reads a list of expected hosts as CSV, and checks it.
+	ParseExpected func(io.Reader) ([]muster.ExpectedHost, error)
 	// Logger learns what went wrong inside; nil discards.
 	Logger *slog.Logger
 }
@@ -56,6 +60,9 @@ func New(o Options) map[string]http.Handler {
 	return map[string]http.Handler{
 		"POST /hosts/{host}/approve": s.host("approved", o.Act.Approve),
 		"POST /hosts/{host}/audit":   s.host("asked", o.Act.RequestAudit),
+
+		"POST /counties/{county}/contacts": s.county("contacts", s.contacts),
+		"POST /counties/{county}/expected": s.county("expected", s.expected),
 
 		"POST /policies/{version}/promote": s.policy("promoted", o.Act.Promote),
 		"POST /policies/{version}/pause":   s.policy("paused", o.Act.Pause),

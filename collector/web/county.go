@@ -6,20 +6,24 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/passmuster/muster"
 )
 
-// fixFirst is how many things a county is told to do first; Advice has words for them.
-const fixFirst = 3
-
-// A fix is one control that is not met, and the hosts it concerns.
-type fix struct {
-	muster.Control
-	Mark  mark
-	Hosts crowd
-}
+const (
+	// fixFirst is how many things a county is told to do first; Advice has words for them.
+	fixFirst = 3
+	// rowsShown is how many computers are on a page. A county that has fewer is told
+	// whole, a larger one by its counts.
+	rowsShown = 50
+	// absentShown is how many of the expected computers that are missing are named.
+	absentShown = 20
+	// asksShown is how many of the newest asks for a waiver are told.
+	asksShown = 5
+)
 
 // A crowd is hosts of which a sentence can name but a few.
 type crowd []muster.HostStanding
@@ -37,19 +41,43 @@ type hostRow struct {
 	Unsure   int // controls that could not be checked
 }
 
-type countyPage struct {
+// countyTold is what a county's pages have in common.
+type countyTold struct {
 	County muster.County
 	State  string
 	tally
-	First  []fix // what matters most and fails
-	Next   []fix // what else fails
-	Blind  []fix // what could not be checked
-	Rows   []hostRow
-	Absent []muster.ExpectedHost // expected, and never enrolled or gone
+	Whole bool // Rows are all hosts of the county
+	Rows  []hostRow
+	next  string // of the page of hosts after these
+	First []task // what to do first
+	Next  []task // what else to do
+	Blind []fix  // what could not be checked
+	// Waived are controls that waivers excuse.
+	Waived   []excused
+	Contacts []contact
+	Trend    *trend
+	invented invented
+}
+
+// excused is a control that is waived on hosts, and the waivers by which.
+type excused struct {
+	muster.Control
+	Hosts   int
+	Waivers []muster.Waiver
+}
+
+type countyPage struct {
+	*countyTold
+	Again      bool   // a later page of the hosts, with nothing else
+	More       string // the address of the page after this one
+	Carried    []carried
+	Absent     []muster.ExpectedHost // expected, and never enrolled or gone
+	MoreAbsent int
+	Asks       []muster.Ask
 }
 
 // Advice is the sentence after the count of hosts.
-func (p countyPage) Advice() string {
+func (p countyTold) Advice() string {
 	switch {
 	case len(p.First) > 0:
 		return []string{"One thing", "Two things", "Three things"}[len(p.First)-1] + " to fix first:"
@@ -59,20 +87,67 @@ func (p countyPage) Advice() string {
 		return "Only smaller things remain."
 	case p.Unknown > 0:
 		return "Nothing important is known to fail, but some of it could not be checked."
+	case p.Hosts == 1:
+		return "It has not been heard from."
+	case p.Hosts-p.Meeting == 1:
+		return "The other has not been heard from."
+	case p.Meeting == 0:
+		return "None of them has been heard from."
 	}
 	return "The others have not been heard from."
 }
 
 func (s *server) county(ctx context.Context, r *http.Request) (*view, error) {
-	county, err := muster.ParseCounty(r.PathValue("county"))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", fs.ErrNotExist, err)
-	}
-	page, err := s.Reader.Hosts(ctx, s.view, muster.HostQuery{County: county})
+	county, err := countyOf(r)
 	if err != nil {
 		return nil, err
 	}
-	findings, err := s.Reader.CountyFindings(ctx, s.view, county)
+	after := r.URL.Query().Get("after")
+	t, err := s.countyTold(ctx, county, after)
+	if err != nil {
+		return nil, err
+	}
+	p := &countyPage{countyTold: t, Again: after != ""}
+	if t.next != "" {
+		q := url.Values{"after": {t.next}}
+		p.More = "/counties/" + string(county) + "?" + q.Encode() + strings.Replace(suffix(s.view), "?", "&", 1) + "#computers"
+	}
+	v := &view{Title: countyName(county), Trail: s.trail(""), Here: countyName(county), Demo: t.invented, Page: p}
+	if p.Again {
+		return v, nil
+	}
+	if p.Carried, err = s.carried(ctx, t.Rows); err != nil {
+		return nil, err
+	}
+	if p.Missing > 0 {
+		expected, err := s.Reader.Expected(ctx, s.view, county)
+		if err != nil {
+			return nil, err
+		}
+		p.Absent = slices.DeleteFunc(expected, func(e muster.ExpectedHost) bool { return e.Host != "" })
+		p.MoreAbsent = max(0, len(p.Absent)-absentShown)
+		p.Absent = p.Absent[:len(p.Absent)-p.MoreAbsent]
+	}
+	if s.view.Now() {
+		p.Asks, err = s.Reader.Asks(ctx, county, false, asksShown)
+	}
+	return v, err
+}
+
+// countyOf the address.
+func countyOf(r *http.Request) (muster.County, error) {
+	county, err := muster.ParseCounty(r.PathValue("county"))
+	if err != nil {
+		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	return county, err
+}
+
+// countyTold reads how a county stands, with the hosts after a page of them, or with "" the
+// first.
+func (s *server) countyTold(ctx context.Context, county muster.County, after string) (*countyTold, error) {
+	t := &countyTold{County: county, State: stateName(county)}
+	page, err := s.Reader.Hosts(ctx, s.view, muster.HostQuery{County: county, After: after, Limit: rowsShown})
 	if err != nil {
 		return nil, err
 	}
@@ -80,61 +155,138 @@ func (s *server) county(ctx context.Context, r *http.Request) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	expected, err := s.Reader.Expected(ctx, s.view, county)
+	if i := slices.IndexFunc(counties, func(c muster.CountyStanding) bool { return c.County == county }); i >= 0 {
+		t.tally = tallyOf(counties[i])
+		t.invented.county(counties[i])
+	}
+	if len(page.Hosts) == 0 && t.Hosts+t.Pending+t.Missing == 0 && countyName(county) == string(county) {
+		return nil, fmt.Errorf("county %s: %w", county, fs.ErrNotExist)
+	}
+	t.next, t.Whole = page.Next, page.Next == "" && after == ""
+	if t.Whole {
+		err = s.tellWhole(ctx, t, page.Hosts)
+	} else {
+		err = s.tellPart(ctx, t, page.Hosts, after == "")
+	}
 	if err != nil {
 		return nil, err
 	}
-	name := countyName(county)
-	p := &countyPage{County: county, State: stateName(county)}
-	for _, c := range counties {
-		if c.County == county {
-			p.Pending, p.Missing = c.Pending, c.Missing
-		}
+	slices.SortFunc(t.Rows, func(a, b hostRow) int {
+		return cmp.Or(cmp.Compare(a.Standing, b.Standing), cmp.Compare(b.Gating, a.Gating),
+			cmp.Compare(b.Other+b.Unsure, a.Other+a.Unsure), cmp.Compare(a.Hostname, b.Hostname), cmp.Compare(a.ID, b.ID))
+	})
+	if after != "" {
+		return t, nil
 	}
-	if len(page.Hosts) == 0 && p.Pending+p.Missing == 0 && name == string(county) {
-		return nil, fmt.Errorf("county %s: %w", county, fs.ErrNotExist)
+	if t.Trend, err = s.trend(ctx, county); err != nil {
+		return nil, err
 	}
-	for _, e := range expected {
-		if e.Host == "" {
-			p.Absent = append(p.Absent, e)
-		}
+	t.Contacts, err = s.contacts(ctx, county)
+	return t, err
+}
+
+// tellWhole tells a county by its hosts.
+func (s *server) tellWhole(ctx context.Context, t *countyTold, hosts []muster.HostStanding) error {
+	findings, err := s.Reader.CountyFindings(ctx, s.view, t.County)
+	if err != nil {
+		return err
 	}
 	byHost := map[muster.HostID][]muster.FindingStanding{}
 	for _, f := range findings {
 		byHost[f.Host] = append(byHost[f.Host], f)
 	}
-	v := &view{Title: name, Trail: s.trail(""), Here: name, Page: p}
-	for _, h := range page.Hosts {
-		v.Demo.add(h.Demo)
-		p.Rows = append(p.Rows, s.hostRow(h, byHost[h.ID]))
-	}
-	slices.SortFunc(p.Rows, func(a, b hostRow) int {
-		return cmp.Or(cmp.Compare(a.Standing, b.Standing), cmp.Compare(b.Gating, a.Gating),
-			cmp.Compare(b.Other+b.Unsure, a.Other+a.Unsure), cmp.Compare(a.Hostname, b.Hostname), cmp.Compare(a.ID, b.ID))
-	})
-	for _, row := range p.Rows {
-		if row.Standing == standsReplaced {
-			continue
+	// By the hosts that are shown: the counts of a day may be older than they.
+	t.tally, t.invented = tally{Pending: t.Pending, Missing: t.Missing}, invented{}
+	waived := map[string]int{}
+	for _, h := range hosts {
+		row := s.hostRow(h, byHost[h.ID])
+		t.Rows = append(t.Rows, row)
+		t.invented.add(h.Demo)
+		if row.Standing != standsReplaced {
+			t.Hosts++
 		}
-		p.Hosts++
 		switch row.Standing {
 		case standsMeeting:
-			p.Meeting++
+			t.Meeting++
 		case standsFailing:
-			p.Failing++
+			t.Failing++
 		case standsStale:
-			p.Stale++
-		default:
-			p.Unknown++
+			t.Stale++
+		case standsUnknown:
+			t.Unknown++
+		}
+		for _, f := range byHost[h.ID] {
+			if f.Waiver != "" && !h.Stale {
+				waived[f.Control]++
+			}
 		}
 	}
-	fails, blind := s.fixes(p.Rows, byHost)
+	fails, blind := s.fixes(t.Rows, byHost)
+	t.plan(fails, blind)
+	t.Waived = s.excused(t.Rows, waived)
+	return nil
+}
+
+// tellPart tells a county by its counts; only some of its hosts are known. What to do is
+// told where first is set.
+func (s *server) tellPart(ctx context.Context, t *countyTold, hosts []muster.HostStanding, first bool) error {
+	for _, h := range hosts {
+		var findings []muster.FindingStanding
+		var err error
+		if h.Summary.Fail+h.Summary.Unknown > 0 {
+			if findings, err = s.Reader.HostFindings(ctx, s.view, h.ID); err != nil {
+				return err
+			}
+		}
+		t.Rows = append(t.Rows, s.hostRow(h, findings))
+	}
+	if !first {
+		return nil
+	}
+	controls, err := s.Reader.Controls(ctx, s.view, t.County)
+	if err != nil {
+		return err
+	}
+	fails, blind, err := s.counted(ctx, t.County, controls)
+	if err != nil {
+		return err
+	}
+	t.plan(fails, blind)
+	waived := map[string]int{}
+	for _, c := range controls {
+		if c.Waived > 0 {
+			waived[c.Control] = c.Waived
+		}
+	}
+	t.Waived = s.excused(t.Rows, waived)
+	return nil
+}
+
+// plan what to do.
+func (t *countyTold) plan(fails, blind []fix) {
+	all := tasks(fails)
 	first := 0
-	for first < len(fails) && first < fixFirst && fails[first].Severity.Gates() {
+	for first < len(all) && first < fixFirst && all[first].Urgent > 0 {
 		first++
 	}
-	p.First, p.Next, p.Blind = fails[:first], fails[first:], blind
-	return v, nil
+	t.First, t.Next, t.Blind = all[:first], all[first:], blind
+}
+
+// excused are the waived controls, and the waivers that cover any of the hosts.
+func (s *server) excused(rows []hostRow, waived map[string]int) (list []excused) {
+	for id, n := range waived {
+		e := excused{Control: s.lookup(id), Hosts: n}
+		for _, w := range s.Waivers {
+			if slices.ContainsFunc(rows, func(h hostRow) bool { return w.Covers(id, h.Host, s.Now()) }) {
+				e.Waivers = append(e.Waivers, w)
+			}
+		}
+		list = append(list, e)
+	}
+	slices.SortFunc(list, func(a, b excused) int {
+		return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(b.Hosts, a.Hosts), cmp.Compare(a.ID, b.ID))
+	})
+	return list
 }
 
 func (s *server) hostRow(h muster.HostStanding, findings []muster.FindingStanding) hostRow {
@@ -151,45 +303,6 @@ func (s *server) hostRow(h muster.HostStanding, findings []muster.FindingStandin
 		}
 	}
 	return row
-}
-
-// fixes groups what is not met by control, what to fix first in front. Stale
-// hosts are left out: what they said may be long mended.
-func (s *server) fixes(rows []hostRow, findings map[muster.HostID][]muster.FindingStanding) (fails, blind []fix) {
-	at := map[mark]map[string]int{}
-	add := func(list *[]fix, f muster.FindingStanding, h muster.HostStanding) {
-		m := markOf(f.Status, "")
-		if at[m] == nil {
-			at[m] = map[string]int{}
-		}
-		i, ok := at[m][f.Control]
-		if !ok {
-			i = len(*list)
-			at[m][f.Control] = i
-			*list = append(*list, fix{Control: s.lookup(f.Control), Mark: m})
-		}
-		(*list)[i].Hosts = append((*list)[i].Hosts, h)
-	}
-	for _, row := range rows {
-		if row.Stale {
-			continue
-		}
-		for _, f := range findings[row.ID] {
-			switch {
-			case f.Waiver != "":
-			case f.Status == muster.StatusFail:
-				add(&fails, f, row.HostStanding)
-			case f.Status == muster.StatusUnknown:
-				add(&blind, f, row.HostStanding)
-			}
-		}
-	}
-	urgent := func(a, b fix) int {
-		return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(len(b.Hosts), len(a.Hosts)), cmp.Compare(a.ID, b.ID))
-	}
-	slices.SortFunc(fails, urgent)
-	slices.SortFunc(blind, urgent)
-	return fails, blind
 }
 
 // trail leads from the overview to a page inside the county, or to the county

@@ -3,8 +3,6 @@ package web
 import (
 	"cmp"
 	"context"
-	"errors"
-	"io/fs"
 	"net/http"
 	"slices"
 
@@ -15,10 +13,10 @@ import (
 const (
 	weakestCounties = 12
 	topControls     = 8
-	changesRead     = 100
 	worseShown      = 8
 	betterShown     = 4
 	quietShown      = 8
+	waitingShown    = 8
 )
 
 // tally counts hosts by standing; Hosts is their sum.
@@ -86,24 +84,26 @@ func (c controlRow) Bar() []segment {
 	return []segment{{"fail", 0, 100 * float64(c.Fail) / float64(c.Asked)}}
 }
 
-// A change is one control going the same way on hosts of one county, as one
-// line: a new policy moves many hosts at once.
-type change struct {
-	Control muster.Control
-	County  muster.County
-	To      mark
-	Hosts   crowd
-	At      moment
-}
-
 type overviewPage struct {
 	tally
+	Map             *stateMap // nil where there is none of the state
 	Weakest, Others []countyRow
 	Controls        []controlRow
 	MoreControls    int
+	Since           since
+	Spread          []spread
+	MoreSpread      int
+	Policy          *rollout // the newest; nil where there is none, and in the past
+	Trend           *trend
 	Worse, Better   []change
 	Quiet           []silence
-	Waiting         []silence
+	Waiting         []silence // the first of Pending
+}
+
+// First are the weakest counties of all, where some hosts do not meet the baseline.
+func (p *overviewPage) First() []countyRow {
+	first := p.Weakest[:min(len(p.Weakest), 3)]
+	return slices.DeleteFunc(slices.Clone(first), func(c countyRow) bool { return c.share() == 1 })
 }
 
 // A silence is a host and since when it has said nothing, or waits.
@@ -112,7 +112,7 @@ type silence struct {
 	Since moment
 }
 
-func (s *server) overview(ctx context.Context, _ *http.Request) (*view, error) {
+func (s *server) overview(ctx context.Context, r *http.Request) (*view, error) {
 	counties, err := s.Reader.Counties(ctx, s.view)
 	if err != nil {
 		return nil, err
@@ -121,27 +121,59 @@ func (s *server) overview(ctx context.Context, _ *http.Request) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
+	p := &overviewPage{}
+	v := &view{Title: "Overview", Page: p}
+	p.counties(counties, v)
+	p.Map = s.draw(append(slices.Clone(p.Weakest), p.Others...))
+	p.controls(s, controls)
+	transitions, err := s.Reader.Changes(ctx, s.view, "", changesRead)
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.tell(ctx, transitions, counties)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range list {
+		if c.Worse() && len(p.Worse) < worseShown {
+			p.Worse = append(p.Worse, c)
+		} else if !c.Worse() && len(p.Better) < betterShown {
+			p.Better = append(p.Better, c)
+		}
+	}
+	if err := s.compare(ctx, r.URL.Query().Get("since"), p, counties, controls, transitions); err != nil {
+		return nil, err
+	}
+	if p.Trend, err = s.trend(ctx, ""); err != nil {
+		return nil, err
+	}
 	quiet, err := s.Reader.Quiet(ctx, s.view, "", quietShown)
 	if err != nil {
 		return nil, err
 	}
-	var pending []muster.HostStanding
-	if s.view.Now() { // who waited once is of no use to anyone
-		if pending, err = s.Reader.Pending(ctx, ""); err != nil {
-			return nil, err
-		}
+	for _, h := range quiet {
+		p.Quiet = append(p.Quiet, silence{h, moment{h.LastSeen, s.Now()}})
 	}
-	p := &overviewPage{}
-	if p.Worse, p.Better, err = s.changes(ctx); err != nil {
+	if !s.view.Now() { // who waited once, and what is rolled out now, is of no use there
+		return v, nil
+	}
+	if p.Policy, err = s.newest(ctx); err != nil {
 		return nil, err
 	}
-	v := &view{Title: "Overview", Page: p}
+	pending, err := s.Reader.Pending(ctx, "")
+	for _, h := range pending[:min(len(pending), waitingShown)] {
+		p.Waiting = append(p.Waiting, silence{h, moment{h.FirstSeen, s.Now()}})
+	}
+	return v, err
+}
+
+// counties sums them up, the weakest first.
+func (p *overviewPage) counties(list []muster.CountyStanding, v *view) {
 	var all muster.CountyStanding
-	for _, c := range counties {
-		row := countyRow{c.County, c.Invented > 0, tallyOf(c)}
+	for _, c := range list {
 		all.Add(c)
 		v.Demo.county(c)
-		p.Weakest = append(p.Weakest, row)
+		p.Weakest = append(p.Weakest, countyRow{c.County, c.Invented > 0, tallyOf(c)})
 	}
 	p.tally = tallyOf(all)
 	slices.SortFunc(p.Weakest, func(a, b countyRow) int {
@@ -151,7 +183,11 @@ func (s *server) overview(ctx context.Context, _ *http.Request) (*view, error) {
 	if len(p.Weakest) > weakestCounties {
 		p.Weakest, p.Others = p.Weakest[:weakestCounties], p.Weakest[weakestCounties:]
 	}
-	for _, c := range controls {
+}
+
+// controls chooses those that most hosts fail.
+func (p *overviewPage) controls(s *server, list []muster.ControlStanding) {
+	for _, c := range list {
 		if c.Fail > 0 {
 			asked := c.Pass + c.Fail + c.Unknown + c.Waived
 			p.Controls = append(p.Controls, controlRow{s.lookup(c.Control), c.Fail, asked, c.FailCounties})
@@ -165,59 +201,4 @@ func (s *server) overview(ctx context.Context, _ *http.Request) (*view, error) {
 		p.MoreControls = len(p.Controls) - topControls
 		p.Controls = p.Controls[:topControls]
 	}
-	for _, h := range quiet {
-		p.Quiet = append(p.Quiet, silence{h, moment{h.LastSeen, s.Now()}})
-	}
-	for _, h := range pending {
-		p.Waiting = append(p.Waiting, silence{h, moment{h.FirstSeen, s.Now()}})
-	}
-	return v, nil
-}
-
-// changes reads the newest transitions and joins those that tell one story.
-func (s *server) changes(ctx context.Context) (worse, better []change, err error) {
-	transitions, err := s.Reader.Changes(ctx, s.view, "", changesRead)
-	if err != nil {
-		return nil, nil, err
-	}
-	type story struct {
-		control string
-		county  muster.County
-		to      muster.Status
-	}
-	var stories []story
-	told := map[story]*change{}
-	hosts := map[muster.HostID]muster.HostStanding{}
-	for _, t := range transitions {
-		if t.To == muster.StatusNotApplicable || t.From == muster.StatusNotApplicable {
-			continue // a change of what is asked, not of how well it is met
-		}
-		h, ok := hosts[t.Host]
-		if !ok {
-			if h, err = s.Reader.Host(ctx, s.view, t.Host); errors.Is(err, fs.ErrNotExist) {
-				continue // removed since
-			} else if err != nil {
-				return nil, nil, err
-			}
-			hosts[t.Host] = h
-		}
-		key := story{t.Control, h.County, t.To}
-		c, ok := told[key]
-		if !ok {
-			c = &change{Control: s.lookup(t.Control), County: h.County, To: markOf(t.To, ""), At: moment{t.ReceivedAt, s.Now()}}
-			told[key] = c
-			stories = append(stories, key)
-		}
-		if !slices.ContainsFunc(c.Hosts, func(o muster.HostStanding) bool { return o.ID == h.ID }) {
-			c.Hosts = append(c.Hosts, h)
-		}
-	}
-	for _, key := range stories {
-		if key.to == muster.StatusPass {
-			better = append(better, *told[key])
-		} else {
-			worse = append(worse, *told[key])
-		}
-	}
-	return worse[:min(len(worse), worseShown)], better[:min(len(better), betterShown)], nil
 }

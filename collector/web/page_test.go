@@ -121,7 +121,7 @@ func parse(page string) (document, error) {
 				doc.Links = append(doc.Links, attr["href"])
 			case name == "th" && attr["scope"] == "":
 				return doc, errors.New("th without scope")
-			case name == "svg" && attr["aria-hidden"] != "true" && (attr["role"] != "img" || attr["aria-label"]+attr["aria-labelledby"] == ""):
+			case name == "svg" && attr["aria-hidden"] != "true" && (attr["role"] != "img" && attr["role"] != "group" || attr["aria-label"]+attr["aria-labelledby"] == ""):
 				return doc, errors.New("svg neither hidden from screen readers nor named to them")
 			case len(name) == 2 && name[0] == 'h' && name[1] >= '1' && name[1] <= '6':
 				if l := int(name[1] - '0'); l > level+1 {

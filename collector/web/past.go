@@ -33,12 +33,18 @@ func pastWord(v muster.View) string {
 func (s *server) picker(r *http.Request, keep []string, today time.Time) *picker {
 	p := &picker{Path: r.URL.Path, Known: s.view.Known, Today: today.UTC().Format(time.DateOnly)}
 	if !s.view.Now() {
-		p.Day = s.view.At.UTC().Format(time.DateOnly)
+		p.Day, p.Words = s.view.At.UTC().Format(time.DateOnly), s.view.At.UTC().Format("2 January 2006")
 	}
 	for _, name := range keep {
 		if value := r.URL.Query().Get(name); value != "" {
 			p.Keep = append(p.Keep, link{name, value})
 		}
+	}
+	for _, ago := range []struct {
+		days int
+		word string
+	}{{1, "Yesterday"}, {7, "A week ago"}, {30, "30 days ago"}} {
+		p.Often = append(p.Often, link{today.UTC().AddDate(0, 0, -ago.days).Format(time.DateOnly), ago.word})
 	}
 	return p
 }
@@ -58,6 +64,8 @@ func present(r *http.Request) string {
 func doneWord(code string) string {
 	return map[string]string{
 		"approved": "Approved. What it sent counts from now on.",
+		"contacts": "Kept. The county's page and its scorecard show them.",
+		"expected": "Kept. A computer on the list that does not report is told as missing.",
 		"asked":    "Asked. The computer is told when it is next in contact.",
 		"promoted": "Offered. Computers of the ring take it with their next contact.",
 		"paused":   "Paused. It is offered to nobody.",

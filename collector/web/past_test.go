@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,9 @@ func (a askedOf) Host(ctx context.Context, v muster.View, id muster.HostID) (mus
 	return a.Book.Host(ctx, v, id)
 }
 
+// timeless are the pages that have no past.
+var timeless = []string{"/policies", "/pending", "/exceptions", "/courier", "/people", "/log", "/counties/56021/edit"}
+
 func TestPagesOfThePast(t *testing.T) {
 	at := now.Add(-time.Hour)
 	for query, c := range map[string]struct {
@@ -48,11 +52,13 @@ func TestPagesOfThePast(t *testing.T) {
 			d.has(t, c.words, "this page is of 3 November 2026, 14:04 UTC")
 			d.hasNot(t, "Ask for an audit", "Waiting for approval")
 			for _, l := range d.Links {
-				if l != "/policies" && l != path && !strings.HasSuffix(l, query) {
+				address, _, _ := strings.Cut(strings.Replace(l, "&as_of", "?as_of", 1), "#")
+				if l != path && !slices.Contains(timeless, l) && !strings.HasSuffix(address, query) {
 					t.Errorf("%s loses the instant in the link %s", path+query, l)
 				}
 			}
 		}
+		delete(reader.views, muster.View{At: time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC).Add(-time.Microsecond), Known: c.want.Known}) // what it is compared with
 		if len(reader.views) != 1 || !reader.views[c.want] {
 			t.Errorf("the store was asked as of %v", reader.views)
 		}

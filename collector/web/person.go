@@ -28,11 +28,22 @@ func (p Person) County() muster.County {
 	return ""
 }
 
+// home is the first page of one who reads counties only.
+func (p Person) home() link {
+	if c := p.County(); c != "" {
+		return link{"/counties/" + string(c), "Your county"}
+	}
+	return link{"/counties", "Your counties"}
+}
+
 // reads reports whether the person may read the county.
 func (p Person) reads(c muster.County) bool { return p.Role != "" || slices.Contains(p.Counties, c) }
 
 // RoleWord says what the person may do.
 func (p Person) RoleWord() string {
+	if p.Role == "" && len(p.Counties) > 1 {
+		return "Reads " + count(len(p.Counties), "county")
+	}
 	return roleWord(cmp.Or(p.Role, muster.CountyRole(cmp.Or(p.Counties...))))
 }
 

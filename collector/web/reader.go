@@ -24,6 +24,10 @@ type Reader interface {
 	// Host returns an active host; any other is an error that is
 	// fs.ErrNotExist.
 	Host(ctx context.Context, v muster.View, id muster.HostID) (muster.HostStanding, error)
+	// Find gives active hosts as they stand now, of a county or with "" all: those
+	// whose name begins with the text first, then those whose name contains it or whose
+	// id begins with it, each by name; at most limit.
+	Find(ctx context.Context, county muster.County, text string, limit int) ([]muster.HostStanding, error)
 	// HostFindings are all findings of the host, in any order.
 	HostFindings(ctx context.Context, v muster.View, id muster.HostID) ([]muster.FindingStanding, error)
 	// HostTransitions are the host's changes, newest first, at most limit.
@@ -44,6 +48,11 @@ type Reader interface {
 	Pending(ctx context.Context, county muster.County) ([]muster.HostStanding, error)
 	// Expected are the county's expected hosts, by name.
 	Expected(ctx context.Context, v muster.View, county muster.County) ([]muster.ExpectedHost, error)
+	// Contacts of a county, in the order in which they were given.
+	Contacts(ctx context.Context, county muster.County) ([]muster.Contact, error)
+	// Asks are requests for waivers, of a county or with "" all, newest first, at most
+	// limit; with open only those without an answer.
+	Asks(ctx context.Context, county muster.County, open bool, limit int) ([]muster.Ask, error)
 
 	// Days are the roll-ups of a county, or with "" of the state, of the UTC days from
 	// the one to the other, the oldest first. A day without one is left out.

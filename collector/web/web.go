@@ -8,6 +8,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -51,9 +52,10 @@ type Options struct {
 	// May reports whether a role, or with "" who reads counties only, may use the route
 	// of a pattern; nil means yes. What a person may not use is not shown to them.
 	May func(role muster.Role, pattern string) bool
-	// Watch tells the counties in which something changed, none for changes of any, until
-	// ctx ends; nil for pages that do not change by themselves.
-	Watch func(ctx context.Context) <-chan []muster.County
+	// Entry says how people come in.
+	Entry Entry
+	// Live tells of changes; nil for pages that do not change by themselves.
+	Live *Live
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Logger learns why a page could not be made; nil discards.
@@ -90,17 +92,26 @@ type route struct {
 
 func routes() []route {
 	return []route{
-		{pattern: "GET /{$}", name: "overview", build: (*server).overview, past: true},
+		{pattern: "GET /{$}", name: "overview", build: (*server).overview, past: true, keep: []string{"since"}},
+		{pattern: "GET /changes", name: "changes", build: (*server).changes, past: true, keep: []string{"county", "way"}},
+		{pattern: "GET /quiet", name: "quiet", build: (*server).quiet, past: true, keep: []string{"county"}},
+		{pattern: "GET /counties", name: "yours", build: (*server).yours, past: true},
 		{pattern: "GET /counties/{county}", name: "county", build: (*server).county, past: true},
+		{pattern: "GET /counties/{county}/scorecard", name: "scorecard", build: (*server).scorecard, past: true},
+		{pattern: "GET /counties/{county}/edit", name: "countyedit", build: (*server).countyEdit},
 		{pattern: "GET /hosts/{host}", name: "host", build: (*server).host, past: true},
 		{pattern: "GET /controls/{control}", name: "control", build: (*server).control, past: true},
 		{pattern: "GET /policies", name: "policies", build: (*server).policies},
+		{pattern: "GET /search", name: "search", build: (*server).search},
+		{pattern: "GET /exports", name: "exports", build: (*server).exports, past: true, keep: []string{"county"}},
+		{pattern: "GET /people", name: "people", build: (*server).people},
+		{pattern: "GET /log", name: "log", build: (*server).log},
 	}
 }
 
 // Patterns of http.ServeMux that the pages answer.
 func Patterns() []string {
-	list := []string{"GET /static/"}
+	list := []string{"GET /static/", "GET /live"}
 	for _, r := range routes() {
 		list = append(list, r.pattern)
 	}
@@ -150,12 +161,15 @@ func New(o Options) (*Pages, error) {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
-			s.problem(w, r, http.StatusMethodNotAllowed)
+			s.of(s.Who(r), muster.View{}).problem(w, r, http.StatusMethodNotAllowed)
 			return
 		}
-		s.problem(w, r, http.StatusNotFound)
+		s.of(s.Who(r), muster.View{}).problem(w, r, http.StatusNotFound)
 	})
-	p.handler = secure(mux)
+	if o.Live != nil {
+		mux.Handle("GET /live", o.Live)
+	}
+	p.handler = secure(packed(mux))
 	return p, nil
 }
 
@@ -198,10 +212,9 @@ func (s *server) parse() error {
 // bound are the words that depend on who looks at a page, and as of when.
 func (s *server) bound(role muster.Role, v muster.View) template.FuncMap {
 	return template.FuncMap{
-		"asof":   func() string { return suffix(v) },
-		"also":   func() string { return strings.Replace(suffix(v), "?", "&", 1) }, // behind other parameters
-		"may":    func(pattern string) bool { return s.may(role, pattern) },
-		"places": func() []link { return s.lead(role, v) },
+		"asof": func() string { return suffix(v) },
+		"also": func() template.URL { return template.URL(strings.Replace(suffix(v), "?", "&", 1)) }, // behind other parameters
+		"may":  func(pattern string) bool { return s.may(role, pattern) },
 	}
 }
 
@@ -212,18 +225,34 @@ func navigation() []link {
 		{"GET /people", "People"}, {"GET /log", "Log"}}
 }
 
-// lead gives the role's navigation: what is served, and may be used. What has a past
-// keeps the instant.
-func (s *server) lead(role muster.Role, v muster.View) (list []link) {
-	for _, place := range navigation() {
+// A lead is a link of the header; Current says "page" or, for one below it, "true".
+type lead struct {
+	link
+	Current string
+}
+
+// leads are the navigation for the person: what is served, and may be used. What has a
+// past keeps the instant.
+func (s *server) leads(path string) (list []lead) {
+	for _, p := range navigation() {
 		for _, r := range routes() {
-			if r.pattern == place.Href && s.may(role, r.pattern) {
-				address := strings.TrimSuffix(strings.TrimPrefix(r.pattern, "GET "), "{$}")
-				if r.past {
-					address += suffix(v)
-				}
-				list = append(list, link{address, place.Text})
+			if r.pattern != p.Href || !s.may(s.person.Role, r.pattern) {
+				continue
 			}
+			to := lead{link: link{strings.TrimSuffix(strings.TrimPrefix(r.pattern, "GET "), "{$}"), p.Text}}
+			if to.Href == "/" && s.person.Role == "" {
+				to.link = s.person.home()
+			}
+			switch {
+			case path == to.Href:
+				to.Current = "page"
+			case strings.HasPrefix(path, to.Href+"/"):
+				to.Current = "true"
+			}
+			if r.past {
+				to.Href += suffix(s.view)
+			}
+			list = append(list, to)
 		}
 	}
 	return list
@@ -280,10 +309,16 @@ type view struct {
 	Demo    invented
 	Now     moment
 	Person  Person
-	Picker  *picker // of a past day; nil where the page has no past
-	Past    string  // which past instant the page is about, a sentence; "" for now
-	Present string  // this page's address of the present
-	Done    string  // what the form before did, a sentence
+	Bare    bool // nothing but what is said, for who has no role
+	Places  []lead
+	Find    string        // what was searched for
+	Go      string        // the page that this one leads to at once; "" for this one
+	Picker  *picker       // of a past day; nil where the page has no past
+	Past    string        // which past instant the page is about, a sentence; "" for now
+	Present string        // this page's address of the present
+	Done    string        // what the form before did, a sentence
+	About   muster.County // that the page is about; "" for that of its address, or all
+	Live    string        // where it listens for changes; "" where it does not change by itself
 	Page    any
 }
 
@@ -292,6 +327,8 @@ type picker struct {
 	Path  string
 	Keep  []link // the page's other parameters: Href is the name
 	Day   string // "" for now
+	Words string // the day for people
+	Often []link // days that are asked for often: Href is the day
 	Today string
 	Known muster.Knowledge
 }
@@ -312,11 +349,14 @@ func (s *server) page(p route) http.Handler {
 		}
 		v, err := p.build(s, r.Context(), r)
 		switch {
+		case err == nil && v.Go != "":
+			http.Redirect(w, r, v.Go, http.StatusSeeOther)
 		case err == nil:
 			if p.past {
 				v.Picker = s.picker(r, p.keep, now)
 			}
 			v.Done = doneWord(q.Get("done"))
+			v.Live = s.listenAt(cmp.Or(v.About, s.about(r)))
 			s.render(w, r, http.StatusOK, p.name, v)
 		case errors.Is(err, fs.ErrNotExist):
 			s.problem(w, r, http.StatusNotFound)
@@ -338,35 +378,12 @@ func (s *server) of(p Person, v muster.View) *server {
 	return &then
 }
 
-// problem says what went wrong and what to do about it.
-type problem struct {
-	Code             int
-	Title, Text, Way string
-}
-
-func (s *server) problem(w http.ResponseWriter, r *http.Request, code int) {
-	p := problem{code, "This page could not be made", "The collector could not read its own records. Nothing is lost: reports are kept by the computers until the collector has them.", "Try again in a minute. If it stays, the collector's log says why."}
-	switch code {
-	case http.StatusNotFound:
-		p = problem{code, "There is nothing here", "No computer, county or control has this address. A computer that waits for approval has no page yet.", "Check the address, or start from the overview."}
-	case http.StatusBadRequest:
-		p = problem{code, "This is no instant of the past", "A page can be asked as of a day, such as as_of=2026-11-03, or an instant, such as as_of=2026-11-03T12:00:00Z. With known=now it tells what is known now about it.", "Check the address, or start from the overview."}
-	case http.StatusMethodNotAllowed:
-		p = problem{code, "This address only shows pages", "It takes no changes.", "Start from the overview."}
-	}
-	s.render(w, r, code, "problem", &view{Title: p.Title, Here: p.Title, Page: p})
-}
-
-// Refuse tells a person why what they asked for was not shown or not done, a sentence,
-// and what to do about it.
-func (p *Pages) Refuse(w http.ResponseWriter, r *http.Request, code int, why, way string) {
-	secureHeaders(w.Header())
-	p.of(p.Who(r), muster.View{}).render(w, r, code, "problem",
-		&view{Title: http.StatusText(code), Here: http.StatusText(code), Page: problem{code, "This was not done", why, way}})
-}
-
 func (s *server) render(w http.ResponseWriter, r *http.Request, code int, name string, v *view) {
 	v.Site, v.Assets, v.Person = s.Name, s.assets, s.person
+	v.Bare = s.person.Role == "" && len(s.person.Counties) == 0
+	if !v.Bare {
+		v.Places = s.leads(r.URL.Path)
+	}
 	v.Now = moment{s.Now(), s.Now()}
 	var b bytes.Buffer
 	t, err := s.present[s.person.Role][name], error(nil)
@@ -388,6 +405,13 @@ func (s *server) render(w http.ResponseWriter, r *http.Request, code int, name s
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(b.Len()))
 	h.Set("Cache-Control", "no-store") // weaknesses of election offices stay out of caches
+	if code == http.StatusOK {
+		h.Set("ETag", tag(b.Bytes()))
+		if r.Header.Get("If-None-Match") == h.Get("ETag") {
+			h.Del("Content-Length")
+			code, b = http.StatusNotModified, bytes.Buffer{}
+		}
+	}
 	w.WriteHeader(code)
 	if r.Method != http.MethodHead {
 		_, _ = b.WriteTo(w) // the reader may be gone

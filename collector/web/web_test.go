@@ -28,10 +28,13 @@ func TestEveryPageOfAStateIsSoundAndEveryLinkLeadsSomewhere(t *testing.T) {
 		if d.Code != http.StatusOK {
 			t.Errorf("%s answers %d", todo[0], d.Code)
 		}
-		d.has(t, "Demo data: these hosts are invented.")
+		if todo[0] != "/people" { // of no host
+			d.has(t, "Demo data: these hosts are invented.")
+		}
 		kinds[strings.Split(todo[0], "/")[1]]++
 		for _, l := range d.Links {
-			if !seen[l] {
+			l, _, _ = strings.Cut(l, "#")
+			if !seen[l] && !strings.HasPrefix(l, "/api/") {
 				seen[l] = true
 				todo = append(todo, l)
 			}
@@ -153,7 +156,7 @@ func TestOneHost(t *testing.T) {
 			h.Stale, h.LastSeen = true, now.AddDate(0, 0, -9)
 		},
 			[]string{"1 not heard from", "CLERK-01 Laramie County 9 days ago"},
-			[]string{"0 of 1 computer meets the baseline. The others have not been heard from.", "Not heard from"},
+			[]string{"0 of 1 computer meets the baseline. It has not been heard from.", "Not heard from"},
 			[]string{"Not heard from Its last report came 9 days ago.", "Fails: The disk is encrypted"},
 			[]string{"No computer has been asked yet.", "1 computer not heard from is left out."}},
 		"Waived": {func(h *muster.HostStanding, b *storybook.Book) {

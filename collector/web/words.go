@@ -25,6 +25,7 @@ var words = template.FuncMap{
 	"platform": platformName,
 	"version":  func() string { return muster.Version },
 	"profile":  profileName,
+	"role":     roleWord,
 }
 
 // silences are the words for how long a host may be silent.

@@ -140,7 +140,7 @@ func serve(pages string) (base, picked string, stop func(), err error) {
 			book.Catalogue[i].Facts, book.Catalogue[i].Also, book.Catalogue[i].Lists = real[at].Facts, real[at].Also, real[at].Lists
 		}
 	}
-	h, err := web.New(web.Options{Reader: book, Catalogue: book.Catalogue, Facts: policies.EmbeddedFacts(), Name: "State of Wyoming", Now: func() time.Time { return now }})
+	h, err := web.New(web.Options{Reader: book, Catalogue: book.Catalogue, Facts: policies.EmbeddedFacts(), Waivers: book.Waivers, Name: "State of Wyoming", Now: func() time.Time { return now }})
 	if err != nil {
 		return "", "", nil, err
 	}

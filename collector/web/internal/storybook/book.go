@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/passmuster/muster"
 )
@@ -25,6 +27,8 @@ type Book struct {
 	Effect      map[string]muster.PolicyEffect
 	// Absent are expected hosts, most of them missing.
 	Absent []muster.ExpectedHost
+	// Waivers in force.
+	Waivers []muster.Waiver
 	Records
 }
 
@@ -56,7 +60,10 @@ func (b *Book) gatingFail(id muster.HostID) bool {
 }
 
 // Counties counts the hosts of each county.
-func (b *Book) Counties(context.Context, muster.View) ([]muster.CountyStanding, error) {
+func (b *Book) Counties(_ context.Context, v muster.View) ([]muster.CountyStanding, error) {
+	if !v.Now() && b.Daily != nil {
+		return b.then(v), nil
+	}
 	at := map[muster.County]*muster.CountyStanding{}
 	county := func(c muster.County) *muster.CountyStanding {
 		if at[c] == nil {
@@ -97,7 +104,7 @@ func (b *Book) Counties(context.Context, muster.View) ([]muster.CountyStanding, 
 	return list, nil
 }
 
-// Hosts are the active hosts that the query chooses, all on one page.
+// Hosts are the active hosts that the query chooses, a page of them.
 func (b *Book) Hosts(_ context.Context, _ muster.View, q muster.HostQuery) (muster.HostPage, error) {
 	list := b.active(func(h muster.HostStanding) bool {
 		return (q.County == "" || h.County == q.County) && (q.Policy == "" || h.PolicyDigest == q.Policy)
@@ -113,8 +120,10 @@ func (b *Book) Hosts(_ context.Context, _ muster.View, q muster.HostQuery) (must
 		}
 		list = slices.DeleteFunc(list, func(h muster.HostStanding) bool { return h.Finding == nil })
 	}
-	if q.Limit > 0 {
-		list = list[:min(q.Limit, len(list))]
+	after, _ := strconv.Atoi(q.After)
+	list = list[min(max(0, after), len(list)):]
+	if q.Limit > 0 && len(list) > q.Limit {
+		return muster.HostPage{Hosts: list[:q.Limit], Next: strconv.Itoa(after + q.Limit)}, nil
 	}
 	return muster.HostPage{Hosts: list}, nil
 }
@@ -138,6 +147,23 @@ func (b *Book) Host(_ context.Context, _ muster.View, id muster.HostID) (muster.
 		}
 	}
 	return muster.HostStanding{}, fmt.Errorf("host %s: %w", id, fs.ErrNotExist)
+}
+
+// Find gives the active hosts whose name contains the text, or whose id begins with it.
+func (b *Book) Find(_ context.Context, county muster.County, text string, limit int) ([]muster.HostStanding, error) {
+	text = strings.ToLower(text)
+	begins := func(h muster.HostStanding) bool { return strings.HasPrefix(strings.ToLower(h.Hostname), text) }
+	list := b.active(func(h muster.HostStanding) bool {
+		return text != "" && (county == "" || h.County == county) &&
+			(strings.Contains(strings.ToLower(h.Hostname), text) || strings.HasPrefix(string(h.ID), text))
+	})
+	slices.SortFunc(list, func(x, y muster.HostStanding) int {
+		if begins(x) != begins(y) {
+			return map[bool]int{true: -1, false: 1}[begins(x)]
+		}
+		return strings.Compare(strings.ToLower(x.Hostname), strings.ToLower(y.Hostname))
+	})
+	return list[:min(limit, len(list))], nil
 }
 
 // HostFindings are all findings of the host.
@@ -176,7 +202,7 @@ func (b *Book) Controls(_ context.Context, v muster.View, county muster.County) 
 	at := map[string]int{}
 	counties := map[string]map[muster.County]bool{}
 	var list []muster.ControlStanding
-	for _, f := range b.Findings {
+	for _, f := range b.findings(v) {
 		h, err := b.Host(context.Background(), v, f.Host)
 		if err != nil || h.Stale || county != "" && h.County != county {
 			continue
@@ -230,13 +256,21 @@ func (b *Book) ControlCounties(ctx context.Context, v muster.View, control strin
 }
 
 // Changes are the newest transitions that are not First.
-func (b *Book) Changes(_ context.Context, _ muster.View, _ muster.County, limit int) ([]muster.Transition, error) {
-	return b.transitions(limit, func(t muster.Transition) bool { return !t.First }), nil
+func (b *Book) Changes(ctx context.Context, v muster.View, county muster.County, limit int) ([]muster.Transition, error) {
+	list := b.transitions(limit, func(t muster.Transition) bool {
+		h, err := b.Host(ctx, v, t.Host)
+		return err == nil && !t.First && (county == "" || h.County == county) && (v.Now() || !t.ReceivedAt.After(v.At))
+	})
+	for i := range list {
+		h, _ := b.Host(ctx, v, list[i].Host)
+		list[i].Hostname, list[i].County = h.Hostname, h.County
+	}
+	return list, nil
 }
 
 // Quiet are the stale hosts, the longest silent first.
-func (b *Book) Quiet(_ context.Context, _ muster.View, _ muster.County, limit int) ([]muster.HostStanding, error) {
-	list := b.active(func(h muster.HostStanding) bool { return h.Stale })
+func (b *Book) Quiet(_ context.Context, _ muster.View, county muster.County, limit int) ([]muster.HostStanding, error) {
+	list := b.active(func(h muster.HostStanding) bool { return h.Stale && (county == "" || h.County == county) })
 	slices.SortFunc(list, func(x, y muster.HostStanding) int { return x.LastSeen.Compare(y.LastSeen) })
 	return list[:min(limit, len(list))], nil
 }

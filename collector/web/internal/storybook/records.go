@@ -14,6 +14,8 @@ type Records struct {
 	Steps    map[muster.HostID][]muster.CustodyEvent
 	Happened []muster.Event
 	Logged   []muster.LogEntry
+	People   map[muster.County][]muster.Contact
+	Asked    []muster.Ask
 }
 
 // Days from the one to the other.
@@ -56,6 +58,21 @@ func (r *Records) AuditLog(_ context.Context, before int64, limit int) (list []m
 	for _, e := range r.Logged {
 		if (before == 0 || e.ID < before) && len(list) < limit {
 			list = append(list, e)
+		}
+	}
+	return list, nil
+}
+
+// Contacts of a county.
+func (r *Records) Contacts(_ context.Context, county muster.County) ([]muster.Contact, error) {
+	return r.People[county], nil
+}
+
+// Asks of a county.
+func (r *Records) Asks(_ context.Context, county muster.County, open bool, limit int) (list []muster.Ask, err error) {
+	for _, a := range r.Asked {
+		if (county == "" || a.County == county) && (!open || a.State == muster.AskOpen) && len(list) < limit {
+			list = append(list, a)
 		}
 	}
 	return list, nil

@@ -123,6 +123,9 @@ func Example(now time.Time) *Book {
 			case r.Float64() < .04:
 				h.LastSeen = now.Add(-h.Profile.StaleAfter() - time.Duration(20+r.IntN(400))*time.Hour)
 				h.CollectedAt, h.Stale = h.LastSeen, true
+			case n == 1: // carried
+				h.LastSeen = now.Add(-time.Duration(3+7*i%31) * 23 * time.Hour)
+				h.CollectedAt = h.LastSeen.Add(-28 * time.Hour)
 			case n == 3:
 				h.CollectedAt = h.LastSeen.Add(9 * time.Minute)
 			}
@@ -136,6 +139,12 @@ func Example(now time.Time) *Book {
 		}
 	}
 	b.roll(now)
+	b.desk(now)
+	b.note(now)
+	b.carry(now)
+	b.excuse(now)
+	b.recall(now)
+	b.spread(now)
 	slices.SortStableFunc(b.Transitions, func(x, y muster.Transition) int { return y.ReceivedAt.Compare(x.ReceivedAt) })
 	return b
 }
