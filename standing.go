@@ -60,7 +60,7 @@ type HostStanding struct {
 	// AuditWanted is when someone last asked for an audit, by the collector's clock;
 	// zero for never.
 	AuditWanted time.Time `json:"audit_wanted,omitzero"`
-	// Waits says why a pending host waits for approval.
+	// Waits says why a pending host waits for approval: WaitsNew or another.
 	Waits string `json:"waits,omitempty"`
 	// Missing counts the reports below Seq that never came and that the host did not
 	// declare as dropped.
@@ -68,6 +68,15 @@ type HostStanding struct {
 	// Finding of HostQuery.Control; nil where none was asked for.
 	Finding *FindingStanding `json:"finding,omitempty"`
 }
+
+// Why a pending host waits for approval.
+const (
+	WaitsNew     = "nobody has approved it yet"
+	WaitsMoved   = "it comes from another node of the tailnet than before"
+	WaitsOther   = "it names another county or profile than before"
+	WaitsHeld    = "it comes from the node or the machine of another host"
+	WaitsRetired = "it was retired and has enrolled anew"
+)
 
 // Clone is what shows that two computers have one key; "" where nothing does.
 type Clone string

@@ -242,6 +242,9 @@ type Reader interface {
 	// Pending are the hosts that wait for approval, or a county's, the longest waiting
 	// first.
 	Pending(ctx context.Context, county muster.County) ([]muster.HostStanding, error)
+	// PendingPage is a page of Pending: those that come after a host, with "" the
+	// first, at most limit.
+	PendingPage(ctx context.Context, county muster.County, after muster.HostID, limit int) ([]muster.HostStanding, error)
 	// Expected are a county's expected hosts, or with "" all, by county and name.
 	Expected(ctx context.Context, v muster.View, county muster.County) ([]muster.ExpectedHost, error)
 	// Contacts of a county, in the order in which they were given.

@@ -138,7 +138,7 @@ func (h *history) rows() iter.Seq[store.Row] {
 
 func (s *sum) row(county string, known muster.Knowledge, at int64, controls string) store.Row {
 	return row("rollups", county, string(known), at, int64(s.hosts), int64(s.meeting), int64(s.failing), int64(s.unknown), int64(s.stale),
-		int64(0), int64(0), int64(0), controls, strings.Join(s.quiet[:min(len(s.quiet), 100)], ""))
+		int64(0), int64(0), int64(0), controls, strings.Join(s.quiet[:min(len(s.quiet), 200)], ""))
 }
 
 // host walks through one host's days and gives its rows of one table; with "versions"

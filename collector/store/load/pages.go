@@ -26,7 +26,7 @@ type picks struct {
 	control string
 }
 
-// The heaviest questions of the overview, county, control and host pages.
+// The heaviest questions of pages, for as many as these show.
 var questions = []question{
 	{"overview: counties", func(ctx context.Context, s store.Store, v muster.View, _ *picks) error {
 		list, err := s.Counties(ctx, v)
@@ -37,11 +37,15 @@ var questions = []question{
 		return some(len(list), err)
 	}},
 	{"overview: newest changes", func(ctx context.Context, s store.Store, v muster.View, _ *picks) error {
-		_, err := s.Changes(ctx, v, "", 50)
+		_, err := s.Changes(ctx, v, "", 100)
 		return err
 	}},
-	{"overview: gone quiet", func(ctx context.Context, s store.Store, v muster.View, _ *picks) error {
-		_, err := s.Quiet(ctx, v, "", 50)
+	{"gone quiet: 200 hosts", func(ctx context.Context, s store.Store, v muster.View, _ *picks) error {
+		_, err := s.Quiet(ctx, v, "", 200)
+		return err
+	}},
+	{"gone quiet: 200 hosts of a county", func(ctx context.Context, s store.Store, v muster.View, p *picks) error {
+		_, err := s.Quiet(ctx, v, p.county, 200)
 		return err
 	}},
 	{"overview: 90 days", func(ctx context.Context, s store.Store, v muster.View, _ *picks) error {
@@ -52,13 +56,22 @@ var questions = []question{
 		_, err := s.Days(ctx, "", at.AddDate(0, 0, -90), at)
 		return err
 	}},
-	{"county: hosts", func(ctx context.Context, s store.Store, v muster.View, p *picks) error {
-		page, err := s.Hosts(ctx, v, muster.HostQuery{County: p.county})
+	{"county: 50 hosts", func(ctx context.Context, s store.Store, v muster.View, p *picks) error {
+		page, err := s.Hosts(ctx, v, muster.HostQuery{County: p.county, Limit: 50})
 		return some(len(page.Hosts), err)
 	}},
-	{"county: findings", func(ctx context.Context, s store.Store, v muster.View, p *picks) error {
-		list, err := s.CountyFindings(ctx, v, p.county)
-		return some(len(list), err)
+	{"county: 50 hosts and the findings of each", func(ctx context.Context, s store.Store, v muster.View, p *picks) error {
+		page, err := s.Hosts(ctx, v, muster.HostQuery{County: p.county, Limit: 50})
+		for _, h := range page.Hosts {
+			if err == nil {
+				_, err = s.HostFindings(ctx, v, h.ID)
+			}
+		}
+		return some(len(page.Hosts), err)
+	}},
+	{"county: 12 hosts with a control", func(ctx context.Context, s store.Store, v muster.View, p *picks) error {
+		page, err := s.Hosts(ctx, v, muster.HostQuery{County: p.county, Control: p.control, Limit: 12})
+		return some(len(page.Hosts), err)
 	}},
 	{"county: controls", func(ctx context.Context, s store.Store, v muster.View, p *picks) error {
 		list, err := s.Controls(ctx, v, p.county)

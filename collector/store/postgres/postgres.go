@@ -43,10 +43,13 @@ const (
 
 // session sets up a connection: nothing that was stamped is committed more than a minute
 // later, a receipt promises that the report survives the loss of power, and pages do not
-// wait for a compiler. Every join of tables goes from host to host by an index; without
-// statistics, as after Load, the planner would think of worse.
+// wait for a compiler, for other processes, or for one page of the disk after the other.
+// Every join of tables goes from host to host by an index; without statistics, as after
+// Load, the planner would think of worse.
 const session = `SELECT set_config('statement_timeout', '25s', false), set_config('lock_timeout', '25s', false),
 	set_config('idle_in_transaction_session_timeout', '25s', false), set_config('jit', 'off', false),
+	set_config('max_parallel_workers_per_gather', '0', false),
+	set_config('effective_io_concurrency', CASE current_setting('effective_io_concurrency') WHEN '1' THEN '64' ELSE current_setting('effective_io_concurrency') END, false),
 	set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false),
 	set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), false)`
 

@@ -45,6 +45,7 @@ func ask(ctx context.Context, t *testing.T, r store.Reader, v muster.View, ids [
 		keep(all, "expected"+of, nil, get[[]muster.ExpectedHost](t)(r.Expected(ctx, v, county)))
 		keep(all, "changes"+of, nil, get[[]muster.Transition](t)(r.Changes(ctx, v, county, 1000)))
 		keep(all, "quiet"+of, nil, forget(get[[]muster.HostStanding](t)(r.Quiet(ctx, v, county, 1000))))
+		keep(all, "longest quiet"+of, nil, forget(get[[]muster.HostStanding](t)(r.Quiet(ctx, v, county, 1))))
 		hosts(muster.HostQuery{County: county})
 		if county == "" {
 			continue

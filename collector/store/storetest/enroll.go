@@ -188,10 +188,25 @@ func waits(t *testing.T, f *fixture) {
 	if len(why) != 3 || why[""] {
 		t.Errorf("reasons: %v", why)
 	}
+	// Page by page they are the same; one that waits no more keeps its place.
+	all, from := get[[]muster.HostStanding](t)(f.Pending(f.ctx, "")), muster.HostID("")
+	for i, h := range all {
+		page := get[[]muster.HostStanding](t)(f.PendingPage(f.ctx, "17031", from, 1))
+		if len(page) != 1 || page[0].ID != h.ID {
+			t.Errorf("page %d: %+v, want %s", i, page, h.ID)
+		}
+		from = h.ID
+	}
+	if p := get[[]muster.HostStanding](t)(f.PendingPage(f.ctx, "", from, 1)); len(p) != 0 {
+		t.Errorf("after the last: %+v", p)
+	}
 	if p := get[[]muster.HostStanding](t)(f.Pending(f.ctx, "17043")); len(p) != 0 {
 		t.Errorf("those of another county: %+v", p)
 	}
 	must(t, f.approve(HostID(2)))
+	if p := get[[]muster.HostStanding](t)(f.PendingPage(f.ctx, "", HostID(2), 9)); len(p) != 2 {
+		t.Errorf("after one that waits no more: %+v", p)
+	}
 	if h := f.standing(2); h.Waits != "" {
 		t.Errorf("it waits no more: %+v", h)
 	}

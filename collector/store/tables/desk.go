@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -30,11 +31,13 @@ func (d *DB) Find(ctx context.Context, county muster.County, text string, limit 
 	err := d.Snapshot(ctx, "find hosts", func(q Querier) error {
 		var ids []muster.HostID
 		for _, begins := range []bool{true, false} {
-			more, err := d.find(ctx, q, county, text, begins, limit-len(ids))
+			more, err := d.find(ctx, q, county, text, begins, limit)
 			if err != nil {
 				return err
 			}
-			if ids = append(ids, more...); len(ids) == limit {
+			more = slices.DeleteFunc(more, func(id muster.HostID) bool { return slices.Contains(ids, id) })
+			if ids = append(ids, more...); len(ids) >= limit {
+				ids = ids[:limit]
 				break
 			}
 		}
@@ -45,7 +48,8 @@ func (d *DB) Find(ctx context.Context, county muster.County, text string, limit 
 	return list, err
 }
 
-// find gives those whose name begins with the text, or the others.
+// find gives those whose name begins with the text, or all. Of all, every name is looked at,
+// so that there is no more to it than must be.
 func (d *DB) find(ctx context.Context, q Querier, county muster.County, text string, begins bool, limit int) ([]muster.HostID, error) {
 	ask := d.ask(d.instant(muster.View{}))
 	where := ask.shown("v") + ` AND v.state = 'active'`
@@ -71,7 +75,7 @@ func (d *DB) find(ctx context.Context, q Querier, county muster.County, text str
 	if begins {
 		where += ` AND ` + between("lower(v.hostname)", text[:ascii]) + ` AND ` + like(literal+"%")
 	} else {
-		where += ` AND (` + like("%"+literal+"%") + ` OR ` + between("v.host", text) + `) AND NOT ` + like(literal+"%")
+		where += ` AND (` + like("%"+literal+"%") + ` OR ` + between("v.host", text) + `)`
 	}
 	return rows(ctx, q, func(r *sql.Rows) (id muster.HostID, err error) { return id, r.Scan(&id) },
 		`SELECT v.host FROM versions v WHERE `+where+` ORDER BY lower(v.hostname), v.host LIMIT `+ask.arg(limit), ask.args...)

@@ -11,11 +11,12 @@ import (
 	"sync"
 
 	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/collector/store"
 )
 
 // maxScan bounds the hosts that are looked at for one page. Where few are wanted of
-// those with a control, minScan are looked at at first.
-const maxScan, minScan = 2000, 250
+// those with a control, minScan are looked at at first, and then twice as many each time.
+const maxScan, minScan = 2000, 64
 
 // Hosts that are active, a page of them. With a control or a policy, replaced ones
 // are left out.
@@ -43,6 +44,7 @@ func (d *DB) Hosts(ctx context.Context, v muster.View, hq muster.HostQuery) (mus
 			return err
 		}
 		var rare map[muster.County]bool
+		scan := int64(minScan)
 		for k, c := range counties {
 			if c != county {
 				after = ""
@@ -60,7 +62,7 @@ func (d *DB) Hosts(ctx context.Context, v muster.View, hq muster.HostQuery) (mus
 				room := most(hq.Limit) - int64(len(page.Hosts))
 				glance := look
 				if hq.Control != "" {
-					glance = min(look, max(2*room, minScan))
+					glance, scan = min(look, max(2*room, scan)), min(2*scan, maxScan)
 				}
 				n, last, err := d.span(ctx, q, c, after, glance)
 				if err != nil {
@@ -341,15 +343,23 @@ func (d *DB) HostReports(ctx context.Context, id muster.HostID, before uint64, l
 
 // Pending are the hosts that wait for approval. Replaces is whose place one would take.
 func (d *DB) Pending(ctx context.Context, county muster.County) ([]muster.HostStanding, error) {
+	return d.PendingPage(ctx, county, "", store.MaxPending)
+}
+
+// PendingPage is a page of them. A host that waits no more marks its place all the same.
+func (d *DB) PendingPage(ctx context.Context, county muster.County, after muster.HostID, limit int) ([]muster.HostStanding, error) {
 	ask := d.ask(d.instant(muster.View{}))
 	where := ` AND h.state = 'pending'`
 	if county != "" {
 		where += ` AND h.county = ` + ask.arg(string(county))
 	}
+	if after != "" {
+		where += ` AND (h.enrolled_at, h.id) > (SELECT a.enrolled_at, a.id FROM hosts a WHERE a.id = ` + ask.arg(string(after)) + `)`
+	}
 	list, err := rows(ctx, d.Read, func(r *sql.Rows) (muster.HostStanding, error) { return scanStanding(r) },
 		`SELECT `+ask.columns(`coalesce((SELECT min(o.id) FROM hosts o WHERE o.machine = h.machine AND o.machine <> ''
 			AND o.county = h.county AND o.state = 'active' AND o.replaced_by = ''), '')`)+
-			ask.from(source{"hosts h", "h.id <> ''"}, true)+where+` ORDER BY h.enrolled_at, h.id`, ask.args...)
+			ask.from(source{"hosts h", "h.id <> ''"}, true)+where+` ORDER BY h.enrolled_at, h.id LIMIT `+ask.arg(limit), ask.args...)
 	return list, d.Wrap("read pending hosts", err)
 }
 

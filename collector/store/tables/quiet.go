@@ -12,8 +12,8 @@ import (
 	"github.com/passmuster/muster"
 )
 
-// maxQuiet is how many hosts of a county a roll-up names.
-const maxQuiet = 100
+// maxQuiet is how many hosts of a county a roll-up names: as many as a page shows.
+const maxQuiet = 200
 
 // quiet is a host that was silent for too long, and since when.
 type quiet struct {
@@ -28,45 +28,74 @@ func (d *DB) Quiet(ctx context.Context, v muster.View, county muster.County, lim
 	i := d.instant(v)
 	err := d.Snapshot(ctx, "read quiet hosts", func(q Querier) (err error) {
 		var found []quiet
-		if i.hindsight && county == "" {
+		switch {
+		case i.hindsight && county == "":
 			i, found, err = d.quietInHindsight(ctx, q, i, limit)
-		} else {
+		case i.hindsight || i.now():
 			found, err = d.quiet(ctx, q, i, county, limit)
+		default:
+			found, err = d.quietThen(ctx, q, i, county)
 		}
-		if err != nil {
-			return err
+		// Mostly all of the first are wanted.
+		for n := most(limit); err == nil && len(found) > 0 && int64(len(list)) < most(limit); n *= 2 {
+			var ids []muster.HostID
+			for _, f := range found[:min(int64(len(found)), n)] {
+				ids = append(ids, f.host)
+			}
+			found = found[len(ids):]
+			var hosts []muster.HostStanding
+			hosts, err = d.standings(ctx, q, i, ids, "")
+			list = append(list, slices.DeleteFunc(hosts, func(h muster.HostStanding) bool {
+				return h.State != muster.HostActive || h.ReplacedBy != "" || county != "" && h.County != county
+			})...)
 		}
-		ids := make([]muster.HostID, len(found))
-		for n, f := range found {
-			ids[n] = f.host
-		}
-		list, err = d.standings(ctx, q, i, ids, "")
 		return err
 	})
-	return list, err
+	return list[:min(int64(len(list)), most(limit))], err
 }
 
-// quiet are the stale hosts, or a county's.
+// The SQL for since when a host h was silent, by its newest report.
+const (
+	silentNow  = "CASE WHEN h.last_seen > h.enrolled_at THEN h.last_seen ELSE h.enrolled_at END"
+	silentThen = "CASE WHEN coalesce(n.received_at, a.received_at) > h.enrolled_at THEN coalesce(n.received_at, a.received_at) ELSE h.enrolled_at END"
+)
+
+func scanQuiet(r *sql.Rows) (s quiet, err error) { return s, r.Scan(&s.host, &s.since) }
+
+// quiet are the stale hosts, or a county's, now or in hindsight: hosts say how each is
+// registered.
 func (d *DB) quiet(ctx context.Context, q Querier, i instant, county muster.County, limit int) ([]quiet, error) {
 	ask := d.ask(i)
-	of := ask.everyone(county)
-	if county == "" && !i.hindsight {
-		of = ask.silent()
+	of, silent, stale := ask.everyone(county), silentNow, ""
+	if i.hindsight {
+		silent = `coalesce((SELECT r.about_at FROM reports r WHERE ` + d.OfHost("r") + ` AND r.about_at <= ` + ask.arg(i.clock) +
+			` ORDER BY r.about_at DESC LIMIT 1), h.enrolled_at)`
+		stale = ask.overdue(silent, "h.profile")
+	} else {
+		if county == "" {
+			of = ask.silent()
+		}
+		stale = ask.stale()
 	}
-	var silent, from string
-	switch {
-	case i.now(): // hosts say all that it takes
-		silent = "CASE WHEN h.last_seen > h.enrolled_at THEN h.last_seen ELSE h.enrolled_at END"
-		from = " FROM " + of.tables + " WHERE " + of.where + " AND " + inUse
-	case i.hindsight:
-		silent = "coalesce(n.about_at, h.enrolled_at)"
-		from = ask.from(of, true) + " AND " + counted
-	default:
-		silent = "CASE WHEN coalesce(n.received_at, a.received_at) > h.enrolled_at THEN coalesce(n.received_at, a.received_at) ELSE h.enrolled_at END"
-		from = ask.from(of, true) + " AND " + counted
+	return rows(ctx, q, scanQuiet, `SELECT h.id, `+silent+` AS silent FROM `+of.tables+` WHERE `+of.where+` AND `+inUse+` AND `+stale+
+		` ORDER BY silent, h.id LIMIT `+ask.arg(most(limit)), ask.args...)
+}
+
+// quietThen are the hosts that were silent for too long, as it was shown, and some that did
+// not count or were not in the county then. Since when one that still is silent has been,
+// hosts say without a look at its reports.
+func (d *DB) quietThen(ctx context.Context, q Querier, i instant, county muster.County) ([]quiet, error) {
+	ask := d.ask(i)
+	clock, today := ask.arg(i.clock), ask.arg(day(i.clock))
+	in := func(host string) string {
+		if county == "" {
+			return ""
+		}
+		return ` AND EXISTS (SELECT 1 FROM residents d WHERE d.county = ` + ask.arg(string(county)) + ` AND d.host = ` + host + `)`
 	}
-	return rows(ctx, q, func(r *sql.Rows) (s quiet, err error) { return s, r.Scan(&s.host, &s.since) },
-		`SELECT h.id, `+silent+` AS silent`+from+` AND `+ask.stale()+` ORDER BY silent, h.id LIMIT `+ask.arg(most(limit)), ask.args...)
+	again := these(`SELECT host FROM silences s WHERE s.until_at > ` + clock + ` AND s.from_at <= ` + clock + in("s.host"))
+	return rows(ctx, q, scanQuiet, `SELECT h.id, `+silentNow+` AS silent FROM hosts h WHERE h.stale_day <= `+today+` AND h.stale_at <= `+clock+in("h.id")+`
+		UNION ALL SELECT h.id, `+silentThen+ask.from(again, true)+` ORDER BY 2, 1`, ask.args...)
 }
 
 // silent are the hosts that were silent for too long, as it was shown.

@@ -12,15 +12,6 @@ import (
 	"github.com/passmuster/muster/collector/store"
 )
 
-// Why a pending host waits for approval.
-const (
-	waitsNew     = "nobody has approved it yet"
-	waitsMoved   = "it comes from another node of the tailnet than before"
-	waitsOther   = "it names another county or profile than before"
-	waitsHeld    = "it comes from the node or the machine of another host"
-	waitsRetired = "it was retired and has enrolled anew"
-)
-
 // errOlder is the fs.ErrExist of Enroll.
 var errOlder = fmt.Errorf("a newer statement of the host %w: an older one moves it nowhere", fs.ErrExist)
 
@@ -94,30 +85,30 @@ func (d *DB) enroll(ctx context.Context, tx Querier, h *subject, k known, e must
 	moved, first := k.Enroll(e.Node, e.Machine)
 
 	state, waits := muster.HostPending, k.waits
-	held := approved && (was == muster.HostRetired || was == muster.HostPending && k.waits == waitsRetired)
+	held := approved && (was == muster.HostRetired || was == muster.HostPending && k.waits == muster.WaitsRetired)
 	switch {
 	case same && was == muster.HostActive && !moved:
 		state = was
 	case held:
-		waits = waitsRetired
+		waits = muster.WaitsRetired
 	case approved:
 		var err error
 		if held, err = taken(ctx, tx, e); err != nil {
 			return "", err
 		}
-		if waits = waitsHeld; !held {
+		if waits = muster.WaitsHeld; !held {
 			state = muster.HostActive
 		}
 	case was == muster.HostPending:
 		// It waits as before.
 	case was == muster.HostRetired:
-		waits = waitsRetired
+		waits = muster.WaitsRetired
 	case was == "":
-		waits = waitsNew
+		waits = muster.WaitsNew
 	case !same:
-		waits = waitsOther
+		waits = muster.WaitsOther
 	default:
-		waits = waitsMoved
+		waits = muster.WaitsMoved
 	}
 	if state == muster.HostActive {
 		waits = ""

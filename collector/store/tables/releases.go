@@ -26,6 +26,9 @@ func (d *DB) Publish(ctx context.Context, r muster.Release) error {
 			return err
 		}
 		text := fmt.Sprintf("version %d (%s) to %s", r.Version, r.Revision, r.Ring)
+		if r.Paused {
+			text = fmt.Sprintf("version %d (%s), offered to nobody yet", r.Version, r.Revision)
+		}
 		return d.published(ctx, tx, "policy "+text, muster.LogEntry{At: r.Published, Actor: r.Actor, Action: "publish_policy", Object: text})
 	})
 }

@@ -149,16 +149,21 @@ func (q *question) verdicts(columns ...string) string {
 
 // stale is the SQL for a host that had been silent for too long.
 func (q *question) stale() string {
+	if q.hindsight {
+		return q.overdue("coalesce(n.about_at, h.enrolled_at)", "v.profile")
+	}
 	clock := q.arg(q.clock)
-	switch {
-	case q.now():
+	if q.now() {
 		return "(h.stale_at <= " + clock + ")"
-	case q.hindsight:
-		return fmt.Sprintf("(%s - coalesce(n.about_at, h.enrolled_at) > CASE v.profile WHEN '%s' THEN %d ELSE %d END)", clock,
-			muster.EMS, q.d.StaleAfter.Of(muster.EMS).Microseconds(), q.d.StaleAfter.Of(muster.Workstation).Microseconds())
 	}
 	return fmt.Sprintf(`(h.stale_at <= %[1]s OR EXISTS (SELECT 1 FROM silences s
 		WHERE s.host = h.id AND s.from_at <= %[1]s AND s.until_at > %[1]s))`, clock)
+}
+
+// overdue is the SQL for a host of a profile that was silent for too long since.
+func (q *question) overdue(since, profile string) string {
+	return fmt.Sprintf("(%s - %s > CASE %s WHEN '%s' THEN %d ELSE %d END)", q.arg(q.clock), since, profile,
+		muster.EMS, q.d.StaleAfter.Of(muster.EMS).Microseconds(), q.d.StaleAfter.Of(muster.Workstation).Microseconds())
 }
 
 // counted is the SQL for a host that counts.
