@@ -100,14 +100,15 @@ type Options struct {
 // Collector is an open state folder.
 type Collector struct {
 	Options
-	store   store.Store
-	keys    *keys
-	view    atomic.Pointer[view]
-	live    *web.Live
-	door    *door.Door // made by Run, which knows every way in
-	history history
-	stats   ingest.Stats
-	commits commits
+	store    store.Store
+	keys     *keys
+	view     atomic.Pointer[view]
+	live     *web.Live
+	door     *door.Door // made by Run, which knows every way in
+	history  history
+	stats    ingest.Stats
+	commits  commits
+	compared compared
 	// offered tells the running host API that releases or rings changed.
 	offered func()
 	// couriers is the running host API.

@@ -191,14 +191,20 @@ type change struct{ path, body, action string }
 
 // changes has one for each route that is no read; the host waits for approval.
 func changes(t *testing.T, host muster.HostID, file []byte) map[string]change {
+	upload, _ := formOf(t, "file", chosen{"one.courier", file})
+	bundle, _ := formOf(t, "bundle", chosen{"baseline.tar.gz", release(t, 10, "low")})
 	return map[string]change{
 		"POST /api/v1/links":                     {"/api/v1/links", "", "link"},
 		"POST /api/v1/courier":                   {"/api/v1/courier", string(file), "upload_courier"},
 		"POST /api/v1/hosts/{host}/approve":      {"/api/v1/hosts/" + string(host) + "/approve", "", "approve"},
+		"POST /pending/approve":                  {"/pending/approve", "host=" + string(host), "approve"},
+		"POST /courier":                          {"/courier", upload, "upload_courier"},
 		"POST /hosts/{host}/approve":             {"/hosts/" + string(host) + "/approve", "", "approve"},
 		"POST /api/v1/hosts/{host}/audit":        {"/api/v1/hosts/" + string(host) + "/audit", "", "request_audit"},
 		"POST /hosts/{host}/audit":               {"/hosts/" + string(host) + "/audit", "", "request_audit"},
 		"POST /api/v1/hosts/{host}/clear-clone":  {"/api/v1/hosts/" + string(host) + "/clear-clone", "", "clear_clone"},
+		"POST /hosts/{host}/clear-clone":         {"/hosts/" + string(host) + "/clear-clone", "", "clear_clone"},
+		"POST /hosts/{host}/retire":              {"/hosts/" + string(host) + "/retire", "county=17031", "retire"},
 		"POST /api/v1/hosts/{host}/retire":       {"/api/v1/hosts/" + string(host) + "/retire", "", "retire"},
 		"PUT /api/v1/counties/{county}/expected": {"/api/v1/counties/17031/expected", `{"expected": [{"name": "pc9"}]}`, "expect_hosts"},
 		"PUT /api/v1/counties/{county}/contacts": {"/api/v1/counties/17031/contacts", `{"contacts": [{"name": "clerk"}]}`, "set_contacts"},
@@ -206,9 +212,13 @@ func changes(t *testing.T, host muster.HostID, file []byte) map[string]change {
 		"POST /counties/{county}/expected":       {"/counties/17031/expected", "list=pc10", "expect_hosts"},
 		"POST /api/v1/counties/{county}/asks": {"/api/v1/counties/17031/asks",
 			`{"host": "` + string(host) + `", "control": "MVS-ENC-01", "reason": "old", "until": "` + time.Now().AddDate(0, 1, 0).Format(time.DateOnly) + `"}`, "ask_waiver"},
+		"POST /counties/{county}/asks": {"/counties/17031/asks",
+			"control=MVS-ENC-01&host=&reason=older&until=" + time.Now().AddDate(0, 1, 0).Format(time.DateOnly), "ask_waiver"},
+		"POST /asks/{ask}/answer":                 {"/asks/2/answer", "state=declined&answer=no", "answer_ask"},
 		"POST /api/v1/asks/{ask}/answer":          {"/api/v1/asks/1/answer", `{"state": "declined", "answer": "no"}`, "answer_ask"},
 		"POST /api/v1/policies":                   {"/api/v1/policies", string(release(t, 9, "low")), "publish_policy"},
 		"POST /api/v1/policies/{version}/promote": {"/api/v1/policies/8/promote", "", "promote_policy"},
+		"POST /policies":                          {"/policies", bundle, "publish_policy"},
 		"POST /policies/{version}/promote":        {"/policies/8/promote", "", "promote_policy"},
 		"POST /api/v1/policies/{version}/pause":   {"/api/v1/policies/8/pause", "", "pause_policy"},
 		"POST /policies/{version}/pause":          {"/policies/8/pause", "", "pause_policy"},
@@ -292,9 +302,13 @@ func leaveLines(t *testing.T, full bool, logged int) {
 	}
 
 	done := 0
-	_, err = o.Ask(t.Context(), muster.Ask{County: "17031", Control: "MVS-ENC-01", Reason: "old", Until: o.clock.Now().AddDate(0, 1, 0)}, "console")
-	must(t, err)
-	for pattern, c := range changes(t, active, file) {
+	for _, why := range []string{"old", "older"} {
+		_, err = o.Ask(t.Context(), muster.Ask{County: "17031", Control: "MVS-ENC-01", Reason: why, Until: o.clock.Now().AddDate(0, 1, 0)}, "console")
+		must(t, err)
+	}
+	all := changes(t, active, file)
+	for _, pattern := range slices.Sorted(maps.Keys(all)) { // of policies the higher version comes later
+		c := all[pattern]
 		method, _, _ := strings.Cut(pattern, " ")
 		host := active
 		if strings.Contains(pattern, "/approve") {
@@ -318,6 +332,10 @@ func leaveLines(t *testing.T, full bool, logged int) {
 		if !strings.HasPrefix(c.path, "/api/") {
 			header = "Content-Type: application/x-www-form-urlencoded"
 		}
+		if boundary, ok := strings.CutPrefix(c.body, "--"); ok {
+			boundary, _, _ = strings.Cut(boundary, "\r\n")
+			header = "Content-Type: multipart/form-data; boundary=" + boundary
+		}
 		if !full && strings.Contains(pattern, "promote") { // there is something to do again
 			_, err := o.Pause(t.Context(), 8, "console")
 			must(t, err)
@@ -327,7 +345,7 @@ func leaveLines(t *testing.T, full bool, logged int) {
 				t.Fatal(err)
 			}
 		}
-		check(pattern, who, method, strings.Replace(c.path, string(active), string(host), 1), c.body, c.action, header)
+		check(pattern, who, method, strings.Replace(c.path, string(active), string(host), 1), strings.Replace(c.body, string(active), string(host), 1), c.action, header)
 		done++
 	}
 	// Log out, and the sign-ins of the door, are the door's own tests.
@@ -339,11 +357,11 @@ func leaveLines(t *testing.T, full bool, logged int) {
 		if !rule.Logs || method != http.MethodGet || strings.HasPrefix(route, "/login") {
 			continue
 		}
-		path := strings.NewReplacer("{host}", string(active), "{county}", "17031", "{control}", "MVS-ENC-01", "{seq}", "1").Replace(route)
+		path := strings.NewReplacer("{host}", string(active), "{county}", "17031", "{control}", "MVS-ENC-01", "{seq}", "1", "{version}", "8").Replace(route)
 		switch {
 		case route == "/api/v1/findings":
 			path += "?format=csv&county=17031"
-		case !strings.Contains(route, "/export/") && !strings.HasSuffix(route, "{seq}"):
+		case !strings.Contains(route, "/export/") && !strings.HasSuffix(route, "{seq}") && !strings.HasSuffix(route, "/bundle"):
 			path += "?format=csv"
 		}
 		check(path, chief, method, path, "", "export")

@@ -26,15 +26,23 @@ const maxBundle = 16 << 20
 // Its version must be above every other: an error that is fs.ErrExist where it
 // is not. Publishing a bundle once more changes nothing.
 func (c *Collector) Publish(ctx context.Context, bundle []byte, ring muster.Ring, actor string) (muster.Release, error) {
+	return c.publish(ctx, bundle, muster.Release{Ring: ring, Actor: actor})
+}
+
+// Upload keeps a signed bundle as Publish does, and offers it to nobody: Promote offers it
+// to the canaries.
+func (c *Collector) Upload(ctx context.Context, bundle []byte, actor string) (muster.Release, error) {
+	return c.publish(ctx, bundle, muster.Release{Ring: muster.RingCanary, Paused: true, Actor: actor})
+}
+
+func (c *Collector) publish(ctx context.Context, bundle []byte, r muster.Release) (muster.Release, error) {
 	b, err := readBundle(bundle)
 	if err != nil {
 		return muster.Release{}, api.Refused(fmt.Errorf("publish policy: %w", err))
 	}
 	sum := sha256.Sum256(bundle)
-	r := muster.Release{
-		Version: b.version, Revision: b.revision, Digest: hex.EncodeToString(sum[:]), Policy: b.digest, Bundle: bundle,
-		Ring: ring, Actor: actor, Published: c.Now().UTC(),
-	}
+	r.Version, r.Revision, r.Digest, r.Policy, r.Bundle = b.version, b.revision, hex.EncodeToString(sum[:]), b.digest, bundle
+	r.Published = c.Now().UTC()
 	releases, err := c.store.Releases(ctx)
 	if err != nil {
 		return muster.Release{}, err
@@ -164,7 +172,7 @@ func (c *Collector) inForce(ctx context.Context) (key string, force *bundle, err
 		return key, &bundle{controls: policies.Catalogue(), facts: policies.EmbeddedFacts()}, nil
 	}
 	byID := map[string]muster.Control{}
-	force = &bundle{facts: map[string]muster.Fact{}}
+	force = &bundle{facts: map[string]muster.Fact{}, held: map[int64][]muster.Waiver{}}
 	for _, r := range offered {
 		data, err := c.store.Bundle(ctx, r.Version)
 		if err != nil {
@@ -178,6 +186,7 @@ func (c *Collector) inForce(ctx context.Context) (key string, force *bundle, err
 			byID[k.ID] = k
 		}
 		maps.Copy(force.facts, b.facts)
+		force.held[r.Version] = b.waivers
 		force.waivers = append(slices.DeleteFunc(force.waivers, func(old muster.Waiver) bool {
 			return slices.ContainsFunc(b.waivers, func(w muster.Waiver) bool { return w.ID == old.ID })
 		}), b.waivers...)
@@ -199,6 +208,7 @@ type bundle struct {
 
 	waivers      []muster.Waiver
 	attestations []muster.Attestation
+	held         map[int64][]muster.Waiver // of what is in force: by the version that holds them
 }
 
 // readBundle reads the manifest and the catalogue of a signed bundle.

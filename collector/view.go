@@ -52,7 +52,7 @@ func (c *Collector) reload(ctx context.Context) error {
 		v.byID[k.ID] = k.Severity
 	}
 	v.pages, err = web.New(web.Options{Reader: reader{scoped{c.store}}, Catalogue: force.controls, Facts: force.facts, Waivers: force.waivers,
-		Attestations: force.attestations, State: c.State, Name: c.Name, StaleAfter: c.StaleAfter, Who: who, May: door.May,
+		Attestations: force.attestations, Held: force.held, Diff: c.Diff, State: c.State, Name: c.Name, StaleAfter: c.StaleAfter, Who: who, May: door.May,
 		Entry: c.entryways(), Live: c.live, Now: c.Now, Logger: c.Logger})
 	if err != nil {
 		return err

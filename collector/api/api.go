@@ -52,6 +52,7 @@ type Store interface {
 	RingMembers(ctx context.Context) ([]muster.RingMember, error)
 	PolicyUse(ctx context.Context) ([]muster.PolicyUse, error)
 	PolicyEffect(ctx context.Context, policy string) (muster.PolicyEffect, error)
+	Bundle(ctx context.Context, version int64) ([]byte, error)
 	Envelope(ctx context.Context, host muster.HostID, seq uint64) ([]muster.StoredEnvelope, error)
 	Custody(ctx context.Context, id muster.HostID) ([]muster.CustodyEvent, error)
 	AuditLog(ctx context.Context, before int64, limit int) ([]muster.LogEntry, error)

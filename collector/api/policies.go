@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -62,6 +63,8 @@ func policyOperations() []operation {
 		list("/api/v1/policies", "listPolicies", "Policies that were published, the highest version first.", nil, (*call).policies),
 		publish,
 		get(version, "getPolicy", "One release, and what it changed on the hosts that took it up.", nil, (*call).policy),
+		{method: http.MethodGet, path: version + "/bundle", id: "getPolicyBundle", status: http.StatusOK,
+			about: "The signed bundle of a release, as it was published.", gives: []content{{media: typeBundle}}, serve: (*call).bundle},
 		step("promote", "promotePolicy", "Offers a release to the next ring, or again where it was paused.",
 			func(a Act) func(context.Context, int64, string) (muster.Release, error) { return a.Promote }),
 		step("pause", "pausePolicy", "Stops to offer a release; hosts that have it keep it.",
@@ -97,6 +100,24 @@ func (c *call) policy() (PolicyDetail, error) {
 		return PolicyDetail{r, effect}, err
 	}
 	return PolicyDetail{}, fs.ErrNotExist
+}
+
+func (c *call) bundle(w http.ResponseWriter) error {
+	version, err := strconv.ParseInt(c.PathValue("version"), 10, 64)
+	if err != nil {
+		return fs.ErrNotExist
+	}
+	bundle, err := c.Store.Bundle(c.Context(), version)
+	if err != nil {
+		return err
+	}
+	if err := c.export(); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", typeBundle)
+	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="policy-%d.tar.gz"`, version))
+	serveBytes(w, c.Request, bundle)
+	return nil
 }
 
 func (c *call) publish(w http.ResponseWriter) (muster.Release, error) {

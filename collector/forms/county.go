@@ -3,7 +3,6 @@ package forms
 import (
 	"bytes"
 	"encoding/csv"
-	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -20,11 +19,8 @@ func (s *server) county(done string, do func(*http.Request, muster.County) error
 		if err != nil {
 			return "", errEntered{err}
 		}
-		if err := r.ParseForm(); err != nil {
-			if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-				return "", err
-			}
-			return "", enteredf("the form cannot be read: %w", err)
+		if err := entered(r); err != nil {
+			return "", err
 		}
 		return "/counties/" + string(county) + "/edit?done=" + done, do(r, county)
 	})

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"strconv"
 
 	"github.com/passmuster/muster"
 )
@@ -32,6 +31,20 @@ type Act interface {
 	SetRing(ctx context.Context, m muster.RingMember, actor string) error
 	Expect(ctx context.Context, county muster.County, list []muster.ExpectedHost, actor string) error
 	SetContacts(ctx context.Context, county muster.County, list []muster.Contact, actor string) error
+	// Upload keeps a signed policy bundle, and offers it to nobody yet.
+	Upload(ctx context.Context, bundle []byte, actor string) (muster.Release, error)
+	Ask(ctx context.Context, a muster.Ask, actor string) (id int64, err error)
+	Answer(ctx context.Context, id int64, state muster.AskState, answer, actor string) error
+
+	// TakeSealed takes a sealed file of an upload by its sender, and says what became of
+	// it. An error means that it did not look at it.
+	TakeSealed(w http.ResponseWriter, r *http.Request, name string, file io.Reader) (muster.SealedFile, error)
+	// KeepUpload keeps for a while what became of the files, for their sender alone, who
+	// asks for it by the id.
+	KeepUpload(ctx context.Context, files []muster.SealedFile, actor string) (id string, err error)
+	// Returned is a return file that is kept for who sent the sealed one, with its name
+	// on a stick.
+	Returned(ctx context.Context, id, actor string) (name string, file []byte, err error)
 }
 
 // Options of New. All but Logger are required.
@@ -61,9 +74,21 @@ func New(o Options) map[string]http.Handler {
 		"POST /hosts/{host}/approve": s.host("approved", o.Act.Approve),
 		"POST /hosts/{host}/audit":   s.host("asked", o.Act.RequestAudit),
 
+		"POST /hosts/{host}/retire":      s.host("retired", o.Act.Retire),
+		"POST /hosts/{host}/clear-clone": s.host("cleared", o.Act.ClearClone),
+
+		"POST /pending/approve": s.form(s.approveSome),
+
+		"POST /courier":                 http.HandlerFunc(s.courier),
+		"GET /courier/returns/{return}": http.HandlerFunc(s.returned),
+
 		"POST /counties/{county}/contacts": s.county("contacts", s.contacts),
 		"POST /counties/{county}/expected": s.county("expected", s.expected),
 
+		"POST /counties/{county}/asks": s.form(s.ask),
+		"POST /asks/{ask}/answer":      s.form(s.answer),
+
+		"POST /policies":                   http.HandlerFunc(s.upload),
 		"POST /policies/{version}/promote": s.policy("promoted", o.Act.Promote),
 		"POST /policies/{version}/pause":   s.policy("paused", o.Act.Pause),
 		"POST /policies/rings":             s.form(s.ring),
@@ -74,6 +99,15 @@ func New(o Options) map[string]http.Handler {
 type errEntered struct{ error }
 
 func enteredf(format string, args ...any) error { return errEntered{fmt.Errorf(format, args...)} }
+
+// entered reads the fields of a form, of which there are several by one name.
+func entered(r *http.Request) error {
+	err := r.ParseForm()
+	if err != nil && !errors.As(err, new(*http.MaxBytesError)) {
+		err = enteredf("the form cannot be read: %w", err)
+	}
+	return err
+}
 
 // form does something, and leads to the page that it returns.
 func (s *server) form(do func(*http.Request) (to string, err error)) http.Handler {
@@ -110,37 +144,19 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // host does something to the host of the address, and shows its page again, or the
-// page that field "back" names.
+// page that field "back" names, or the county of field "county".
 func (s *server) host(done string, do func(context.Context, muster.HostID, string) error) http.Handler {
 	return s.form(func(r *http.Request) (string, error) {
 		id, err := muster.ParseHostID(r.PathValue("host"))
 		if err != nil {
 			return "", fs.ErrNotExist
 		}
-		to := "/hosts/" + string(id)
+		to := "/hosts/" + string(id) + "?done=" + done
 		if r.PostFormValue("back") == "pending" {
-			to = "/pending"
+			to = pending(r, done, nil)
+		} else if county, err := muster.ParseCounty(r.PostFormValue("county")); err == nil {
+			to = "/counties/" + string(county) + "?done=" + done
 		}
-		return to + "?done=" + done, do(r.Context(), id, s.Actor(r))
+		return to, do(r.Context(), id, s.Actor(r))
 	})
-}
-
-// policy does something to the release of the address.
-func (s *server) policy(done string, do func(context.Context, int64, string) (muster.Release, error)) http.Handler {
-	return s.form(func(r *http.Request) (string, error) {
-		version, err := strconv.ParseInt(r.PathValue("version"), 10, 64)
-		if err != nil {
-			return "", fs.ErrNotExist
-		}
-		_, err = do(r.Context(), version, s.Actor(r))
-		return "/policies?done=" + done, err
-	})
-}
-
-func (s *server) ring(r *http.Request) (string, error) {
-	m, err := muster.ParseRingMember(r.PostFormValue("who"), r.PostFormValue("ring"))
-	if err != nil {
-		return "", errEntered{err}
-	}
-	return "/policies?done=ring", s.Act.SetRing(r.Context(), m, s.Actor(r))
 }

@@ -27,29 +27,32 @@ type custody struct {
 	At   moment
 }
 
-// carried tells it of the first of the hosts.
-func (s *server) carried(ctx context.Context, rows []hostRow) (list []carried, err error) {
+// carried tells it of the first of the hosts; more says that there are others among them.
+func (s *server) carried(ctx context.Context, rows []hostRow) (list []carried, more bool, err error) {
 	for _, h := range rows {
-		if h.Profile != muster.EMS || h.Standing == standsReplaced || len(list) == carriersShown {
+		if h.Profile != muster.EMS || h.Standing == standsReplaced {
 			continue
+		}
+		if len(list) == carriersShown {
+			return list, true, nil
 		}
 		c := carried{HostStanding: h.HostStanding, Seen: h.Seen}
 		if h.Seq > 0 {
 			c.Due = moment{h.LastSeen.Add(s.StaleAfter.Of(h.Profile)), s.Now()}
 			reports, err := s.Reader.HostReports(ctx, h.ID, h.Seq+1, 1)
 			if err != nil {
-				return nil, err
+				return nil, false, err
 			}
 			c.Stick = len(reports) > 0 && reports[0].Way == muster.WayCourier
 		}
 		if c.Stick {
 			if err = s.custody(ctx, &c); err != nil {
-				return nil, err
+				return nil, false, err
 			}
 		}
 		list = append(list, c)
 	}
-	return list, nil
+	return list, false, nil
 }
 
 // custody tells the steps of the newest file that the collector had at the view's instant.

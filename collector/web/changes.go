@@ -19,7 +19,7 @@ import (
 const (
 	changesRead  = 100
 	changesAll   = 500
-	changesShown = 100
+	changesShown = 36
 )
 
 // A change is one control going the same way on hosts of one county on one day, as one

@@ -93,7 +93,7 @@ func TestChangesGoOn(t *testing.T) {
 			path = d.Links[len(d.Links)-1]
 		}
 	}
-	if len(seen) != 600 || pages != 7 {
+	if len(seen) != 600 || pages != 17 {
 		t.Errorf("%d of 600 changes on %d pages", len(seen), pages)
 	}
 }
@@ -102,14 +102,14 @@ func TestChangesGoOn(t *testing.T) {
 func TestChangesForACounty(t *testing.T) {
 	b := changed()
 	for _, path := range []string{"/changes", "/quiet"} {
-		h := as(t, b, web.Person{Counties: []muster.County{"56021"}}, "GET /controls/{control}", "GET /{$}")
+		h := as(t, b, web.Person{Counties: []muster.County{"56021"}}, "GET /{$}")
 		d := open(t, h, path)
 		if d.Code != http.StatusOK {
 			t.Errorf("%s answers %d", path, d.Code)
 		}
 		d.hasNot(t, "FAR-01", "Albany", "All counties")
 		for _, l := range d.Links {
-			if strings.HasPrefix(l, "/controls/") {
+			if strings.HasPrefix(l, "/controls/") && !strings.HasSuffix(l, "?county=56021") {
 				t.Errorf("%s links to %s", path, l)
 			}
 		}

@@ -6,47 +6,65 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/passmuster/muster"
 )
 
-// How many hosts a control page names, in how many counties. It reads some more of
-// each, of which stale ones are left out.
+// How much a control page shows: counties in full and in short, hosts that it reads to
+// name some in each of the first, and hosts of one county on a page.
 const (
-	hostsPerCounty = 20
-	hostsRead      = 100
-	countiesNamed  = 12
+	countiesNamed  = 8
+	countiesListed = 300
+	hostsRead      = 12
+	hostsOnPage    = 50
 )
 
 // A place is a county where a control is not met.
 type place struct {
-	County       muster.County
-	Fail, Unsure int
-	Hosts        []placedHost
-	More         int // hosts that are not named
+	countyRow
+	Href   string // of the control there
+	Waived int
+	Hosts  cohort // that it fails on first; stale ones are left out
 }
+
+// Asked is the number of hosts that the control was judged on there.
+func (p place) Asked() int { return p.tally.Hosts }
 
 type placedHost struct {
 	muster.HostStanding
 	Mark  mark
 	Since moment
+	Seen  moment
 }
 
 type controlPage struct {
 	muster.Control
-	Known        bool // the control is in the catalogue
+	County       muster.County // "" for the state
+	Wide         bool          // the reader may read the state
+	Known        bool          // the control is in the catalogue
 	Standing     muster.ControlStanding
+	Then         []earlier
 	Requirements []requirement
 	Checks       []check
+	Map          *stateMap
 	Places       []place
-	Silent       int // stale hosts, left out
+	Others       []place // the counties after those, in the same order
+	Unlisted     int     // counties after these
+	Hosts        []placedHost
+	Next         string // the address of the hosts after these
+	Again        bool   // a later page of the hosts, with nothing else
+	Silent       int    // stale hosts, left out
+	vouched
 }
 
-// Named is how many places name their hosts; Unnamed says that there are more.
-func (controlPage) Named() int      { return countiesNamed }
-func (p controlPage) Unnamed() bool { return len(p.Places) > countiesNamed }
+// earlier is how a control stood some days before.
+type earlier struct {
+	Days        int
+	Fail, Asked int
+}
 
 // A check is what hosts of one platform are asked.
 type check struct {
@@ -75,88 +93,181 @@ func (s *server) checks(c muster.Control) (list []check) {
 }
 
 // Asked is the number of hosts that the control applies to.
-func (p controlPage) Asked() int {
-	return p.Standing.Pass + p.Standing.Fail + p.Standing.Unknown + p.Standing.Waived
+func (p controlPage) Asked() int { return asked(p.Standing) }
+
+func asked(c muster.ControlStanding) int { return c.Pass + c.Fail + c.Unknown + c.Waived }
+
+// met is how a control stands, as a tally: who passes meets, and who is waived does not.
+func met(c muster.ControlStanding) tally {
+	return tally{Hosts: asked(c), Meeting: c.Pass, Failing: c.Fail, Unknown: c.Unknown}
 }
 
-// Bar shows the standing as segments.
+// Bar shows the standing as segments, without what is waived.
 func (p controlPage) Bar() []segment {
-	return tally{Hosts: p.Asked() - p.Standing.Waived, Meeting: p.Standing.Pass, Failing: p.Standing.Fail, Unknown: p.Standing.Unknown}.Bar()
+	t := met(p.Standing)
+	t.Hosts -= p.Standing.Waived
+	return t.Bar()
 }
 
 func (s *server) control(ctx context.Context, r *http.Request) (*view, error) {
-	id := r.PathValue("control")
-	controls, err := s.Reader.Controls(ctx, s.view, "")
+	county, err := s.chosen(r)
 	if err != nil {
 		return nil, err
+	}
+	id := r.PathValue("control")
+	p := &controlPage{Control: s.lookup(id), County: county, Wide: s.person.Role != "", Again: r.URL.Query().Has("after")}
+	p.Standing, err = s.standsAt(ctx, s.view, county, id)
+	if err != nil {
+		return nil, err
+	}
+	if _, p.Known = s.controls[id]; !p.Known && asked(p.Standing)+p.Standing.NotApplicable == 0 {
+		return nil, fmt.Errorf("control: %w", fs.ErrNotExist)
 	}
 	counties, err := s.Reader.Counties(ctx, s.view)
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(controls, func(c muster.ControlStanding) bool { return c.Control == id })
-	c, known := s.controls[id]
-	if i < 0 && !known {
-		return nil, fmt.Errorf("control: %w", fs.ErrNotExist)
-	}
-	if !known {
-		c = s.lookup(id)
-	}
-	p := &controlPage{Control: c, Known: known, Standing: muster.ControlStanding{Control: id}, Requirements: requirements(c), Checks: s.checks(c)}
-	if i >= 0 {
-		p.Standing = controls[i]
-	}
-	if p.Places, err = s.places(ctx, id); err != nil {
-		return nil, err
-	}
-	v := &view{Title: shown(c.Title, 120), Trail: s.trail(""), Here: shown(id, 64), Page: p}
+	v := &view{Title: shown(p.Title, 120), Trail: s.trail(county), Here: shown(id, 64), Page: p}
 	for _, c := range counties {
-		v.Demo.county(c)
-		p.Silent += c.Stale
-	}
-	return v, nil
-}
-
-// places are the counties where the control is not met, the one with most fails first.
-// The first of them name hosts; stale ones are left out.
-func (s *server) places(ctx context.Context, control string) ([]place, error) {
-	counties, err := s.Reader.ControlCounties(ctx, s.view, control)
-	if err != nil {
-		return nil, err
-	}
-	var list []place
-	for _, c := range counties {
-		if n := c.Fail + c.Unknown + c.Waived; n > 0 {
-			list = append(list, place{County: c.County, Fail: c.Fail, Unsure: c.Unknown, More: n})
+		if county == "" || c.County == county {
+			v.Demo.county(c)
+			p.Silent += c.Stale
 		}
 	}
-	slices.SortFunc(list, func(a, b place) int {
-		return cmp.Or(cmp.Compare(b.Fail, a.Fail), cmp.Compare(b.Unsure, a.Unsure), cmp.Compare(countyName(a.County), countyName(b.County)))
-	})
-	for i := range list[:min(len(list), countiesNamed)] {
-		p := &list[i]
-		if p.Hosts, err = s.placed(ctx, p.County, control); err != nil {
+	if county != "" {
+		err = s.placed(ctx, p, r.URL.Query().Get("after"))
+	} else {
+		err = s.places(ctx, p)
+	}
+	if err != nil || p.Again {
+		return v, err
+	}
+	for _, days := range []int{7, 30} {
+		was, err := s.standsAt(ctx, s.before(days), county, id)
+		if err != nil {
 			return nil, err
 		}
-		p.Hosts = p.Hosts[:min(len(p.Hosts), hostsPerCounty)]
-		p.More = max(0, p.More-len(p.Hosts))
-	}
-	return list, nil
-}
-
-// placed are hosts of the county on which the control is not met, those that fail first.
-func (s *server) placed(ctx context.Context, county muster.County, control string) (list []placedHost, err error) {
-	page, err := s.Reader.Hosts(ctx, s.view, muster.HostQuery{County: county, Control: control, Limit: hostsRead})
-	if err != nil {
-		return nil, err
-	}
-	for _, h := range page.Hosts {
-		if !h.Stale && h.ReplacedBy == "" {
-			list = append(list, placedHost{h, markOf(h.Finding.Status, h.Finding.Waiver), moment{h.Finding.Since, s.Now()}})
+		if n := asked(was); n > 0 {
+			p.Then = append(p.Then, earlier{days, was.Fail, n})
 		}
 	}
-	slices.SortFunc(list, func(a, b placedHost) int {
-		return cmp.Or(cmp.Compare(a.Mark.Mark, b.Mark.Mark), cmp.Compare(a.Hostname, b.Hostname), cmp.Compare(a.ID, b.ID))
+	p.Requirements, p.Checks = requirements(p.Control), s.checks(p.Control)
+	p.vouched, err = s.vouchedFor(ctx, p.Control, county)
+	return v, err
+}
+
+// standsAt is how a control stands in a county, or with "" in the state, at an instant.
+func (s *server) standsAt(ctx context.Context, v muster.View, county muster.County, id string) (muster.ControlStanding, error) {
+	controls, err := s.Reader.Controls(ctx, v, county)
+	if err != nil {
+		return muster.ControlStanding{}, err
+	}
+	if i := slices.IndexFunc(controls, func(c muster.ControlStanding) bool { return c.Control == id }); i >= 0 {
+		return controls[i], nil
+	}
+	return muster.ControlStanding{Control: id}, nil
+}
+
+// places are the counties where the control is not met, the one with most fails first,
+// and the map of all. The first of them name hosts.
+func (s *server) places(ctx context.Context, p *controlPage) error {
+	counties, err := s.Reader.ControlCounties(ctx, s.view, p.ID)
+	if err != nil {
+		return err
+	}
+	var rows []countyRow
+	for _, c := range counties {
+		row := countyRow{County: c.County, tally: met(c.ControlStanding)}
+		rows = append(rows, row)
+		if n := c.Fail + c.Unknown + c.Waived; n > 0 {
+			p.Places = append(p.Places, place{countyRow: row, Href: s.controlIn(p.ID, c.County, ""), Waived: c.Waived, Hosts: cohort{All: n}})
+		}
+	}
+	slices.SortFunc(p.Places, func(a, b place) int {
+		return cmp.Or(cmp.Compare(b.Failing, a.Failing), cmp.Compare(b.Unknown, a.Unknown), cmp.Compare(b.Waived, a.Waived),
+			cmp.Compare(a.share(), b.share()), cmp.Compare(countyName(a.County), countyName(b.County)))
 	})
-	return list, nil
+	if len(p.Places) > countiesNamed {
+		p.Places, p.Others = p.Places[:countiesNamed], p.Places[countiesNamed:]
+		p.Unlisted = max(0, len(p.Others)-countiesListed)
+		p.Others = p.Others[:len(p.Others)-p.Unlisted]
+	}
+	for i := range p.Places {
+		at := &p.Places[i]
+		page, err := s.Reader.Hosts(ctx, s.view, muster.HostQuery{County: at.County, Control: p.ID, Limit: hostsRead})
+		if err != nil {
+			return err
+		}
+		for _, h := range s.unmet(page.Hosts) {
+			if !h.Stale {
+				at.Hosts.Known = append(at.Hosts.Known, h.HostStanding)
+			}
+		}
+	}
+	if len(rows) > 0 {
+		p.Map = s.draw(rows, s.passing(p.ID))
+	}
+	return nil
+}
+
+// passing is what the map of a control shows.
+func (s *server) passing(control string) atlasWords {
+	return atlasWords{"the share of computers on which it passes",
+		[7]string{"passes on all", "75 to 99%", "50 to 74%", "25 to 49%", "under 25%", "mostly not checked", "not asked"},
+		func(t tally) string {
+			says := "not asked"
+			if t.Hosts > 0 {
+				says = "passes on " + number(t.Meeting) + " of " + count(t.Hosts, "computer")
+			}
+			if t.Failing > 0 {
+				says += ", fails on " + number(t.Failing)
+			}
+			if t.Unknown > 0 {
+				says += ", " + number(t.Unknown) + " not checked"
+			}
+			return says
+		},
+		func(c muster.County) string { return s.controlIn(control, c, "") }}
+}
+
+// controlIn is the address of a control in a county, or of its hosts after a page.
+func (s *server) controlIn(control string, c muster.County, after string) string {
+	q := url.Values{"county": {string(c)}}
+	if after != "" {
+		q.Set("after", after)
+	}
+	return "/controls/" + url.PathEscape(control) + "?" + q.Encode() + strings.Replace(suffix(s.view), "?", "&", 1)
+}
+
+// placed are hosts of the county on which the control is not met, a page of them.
+func (s *server) placed(ctx context.Context, p *controlPage, after string) error {
+	page, err := s.Reader.Hosts(ctx, s.view, muster.HostQuery{County: p.County, Control: p.ID, After: after, Limit: hostsOnPage})
+	if err != nil {
+		return err
+	}
+	p.Hosts = s.unmet(page.Hosts)
+	if page.Next != "" {
+		p.Next = s.controlIn(p.ID, p.County, page.Next) + "#where"
+	}
+	return nil
+}
+
+// unmet are hosts with their findings, those that fail first and stale ones last;
+// replaced ones are left out.
+func (s *server) unmet(hosts []muster.HostStanding) (list []placedHost) {
+	for _, h := range hosts {
+		if h.ReplacedBy == "" {
+			list = append(list, placedHost{h, markOf(h.Finding.Status, h.Finding.Waiver), moment{h.Finding.Since, s.Now()}, moment{h.LastSeen, s.Now()}})
+		}
+	}
+	late := func(h placedHost) int {
+		if h.Stale {
+			return 1
+		}
+		return 0
+	}
+	slices.SortFunc(list, func(a, b placedHost) int {
+		return cmp.Or(cmp.Compare(late(a), late(b)), cmp.Compare(a.Mark.Mark, b.Mark.Mark), cmp.Compare(a.Hostname, b.Hostname), cmp.Compare(a.ID, b.ID))
+	})
+	return list
 }

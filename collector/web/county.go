@@ -18,7 +18,11 @@ const (
 	fixFirst = 3
 	// rowsShown is how many computers are on a page. A county that has fewer is told
 	// whole, a larger one by its counts.
-	rowsShown = 50
+	rowsShown = 30
+	// fixesTold and blindTold are how many fails, and what could not be checked, are told
+	// with the computers and the advice; the others lead to the page of their control.
+	fixesTold = 12
+	blindTold = 4
 	// absentShown is how many of the expected computers that are missing are named.
 	absentShown = 20
 	// asksShown is how many of the newest asks for a waiver are told.
@@ -29,7 +33,7 @@ const (
 type crowd []muster.HostStanding
 
 // Named are the hosts to name; More is how many remain.
-func (c crowd) Named() []muster.HostStanding { return c[:min(len(c), 6)] }
+func (c crowd) Named() []muster.HostStanding { return c[:min(len(c), 4)] }
 func (c crowd) More() int                    { return len(c) - len(c.Named()) }
 
 type hostRow struct {
@@ -62,6 +66,7 @@ type countyTold struct {
 // excused is a control that is waived on hosts, and the waivers by which.
 type excused struct {
 	muster.Control
+	County  muster.County
 	Hosts   int
 	Waivers []muster.Waiver
 }
@@ -71,6 +76,7 @@ type countyPage struct {
 	Again      bool   // a later page of the hosts, with nothing else
 	More       string // the address of the page after this one
 	Carried    []carried
+	MoreCarry  bool                  // other election management systems have pages that tell it
 	Absent     []muster.ExpectedHost // expected, and never enrolled or gone
 	MoreAbsent int
 	Asks       []muster.Ask
@@ -112,11 +118,14 @@ func (s *server) county(ctx context.Context, r *http.Request) (*view, error) {
 		q := url.Values{"after": {t.next}}
 		p.More = "/counties/" + string(county) + "?" + q.Encode() + strings.Replace(suffix(s.view), "?", "&", 1) + "#computers"
 	}
-	v := &view{Title: countyName(county), Trail: s.trail(""), Here: countyName(county), Demo: t.invented, Page: p}
+	v := &view{Title: countyName(county), Demo: t.invented, Page: p}
+	if county != s.person.County() { // else it is where the reader's way begins
+		v.Here = countyName(county)
+	}
 	if p.Again {
 		return v, nil
 	}
-	if p.Carried, err = s.carried(ctx, t.Rows); err != nil {
+	if p.Carried, p.MoreCarry, err = s.carried(ctx, t.Rows); err != nil {
 		return nil, err
 	}
 	if p.Missing > 0 {
@@ -223,7 +232,7 @@ func (s *server) tellWhole(ctx context.Context, t *countyTold, hosts []muster.Ho
 	}
 	fails, blind := s.fixes(t.Rows, byHost)
 	t.plan(fails, blind)
-	t.Waived = s.excused(t.Rows, waived)
+	t.Waived = s.excused(t.County, t.Rows, waived)
 	return nil
 }
 
@@ -258,7 +267,7 @@ func (s *server) tellPart(ctx context.Context, t *countyTold, hosts []muster.Hos
 			waived[c.Control] = c.Waived
 		}
 	}
-	t.Waived = s.excused(t.Rows, waived)
+	t.Waived = s.excused(t.County, t.Rows, waived)
 	return nil
 }
 
@@ -270,12 +279,27 @@ func (t *countyTold) plan(fails, blind []fix) {
 		first++
 	}
 	t.First, t.Next, t.Blind = all[:first], all[first:], blind
+	told := 0
+	for n, task := range all {
+		for i := range task.Fixes {
+			brief := told >= fixesTold
+			if n < first {
+				brief = i >= fixesTold/fixFirst
+			}
+			if task.Fixes[i].Brief = brief; !brief {
+				told++
+			}
+		}
+	}
+	for i := range blind {
+		blind[i].Brief = i >= blindTold
+	}
 }
 
 // excused are the waived controls, and the waivers that cover any of the hosts.
-func (s *server) excused(rows []hostRow, waived map[string]int) (list []excused) {
+func (s *server) excused(county muster.County, rows []hostRow, waived map[string]int) (list []excused) {
 	for id, n := range waived {
-		e := excused{Control: s.lookup(id), Hosts: n}
+		e := excused{Control: s.lookup(id), County: county, Hosts: n}
 		for _, w := range s.Waivers {
 			if slices.ContainsFunc(rows, func(h hostRow) bool { return w.Covers(id, h.Host, s.Now()) }) {
 				e.Waivers = append(e.Waivers, w)
@@ -305,11 +329,15 @@ func (s *server) hostRow(h muster.HostStanding, findings []muster.FindingStandin
 	return row
 }
 
-// trail leads from the overview to a page inside the county, or to the county
-// itself where it is "".
+// trail leads from the first page that the person may read to a page inside the county,
+// or to the county itself where it is "".
 func (s *server) trail(county muster.County) []link {
-	trail := []link{{"/" + suffix(s.view), s.Name}}
-	if county != "" {
+	home := link{"/", s.Name}
+	if s.person.Role == "" {
+		home = s.person.home()
+	}
+	trail := []link{{home.Href + suffix(s.view), home.Text}}
+	if county != s.person.County() && county != "" {
 		trail = append(trail, link{"/counties/" + string(county) + suffix(s.view), countyName(county)})
 	}
 	return trail

@@ -74,6 +74,7 @@ type exportsPage struct {
 	Groups   []exportRows
 	County   muster.County   // "" for the state
 	Counties []muster.County // to choose from
+	All      bool            // the state can be chosen
 	View     muster.View
 	AsOf     string
 }
@@ -84,7 +85,7 @@ type exportRows struct {
 }
 
 func (s *server) exports(ctx context.Context, r *http.Request) (*view, error) {
-	page := exportsPage{View: s.view}
+	page := exportsPage{View: s.view, All: s.person.Role != ""}
 	if c := r.URL.Query().Get("county"); c != "" {
 		var err error
 		if page.County, err = muster.ParseCounty(c); err != nil {

@@ -13,14 +13,14 @@ import (
 	"github.com/passmuster/muster/collector/web/internal/storybook"
 )
 
-// seenBy are the pages as a person sees them; county readers may use what names no
-// control and changes nothing.
+// seenBy are the pages as a person sees them; county readers may use what is not of the
+// whole state and changes nothing.
 func seenBy(tb testing.TB, b *storybook.Book, p web.Person, change ...func(*web.Options)) *web.Pages {
 	tb.Helper()
 	o := web.Options{Reader: b, Catalogue: b.Catalogue, State: "56", Name: "State of Example", Now: func() time.Time { return now },
 		Who: func(*http.Request) web.Person { return p },
 		May: func(role muster.Role, pattern string) bool {
-			state := []string{"GET /controls/{control}", "GET /policies", "GET /people", "GET /log", "GET /metrics", "GET /api/v1/audit-log", "GET /api/v1/policies", "GET /api/v1/rings", "GET /api/v1/deliveries"}
+			state := []string{"GET /policies", "GET /people", "GET /log", "GET /metrics", "GET /api/v1/audit-log", "GET /api/v1/policies", "GET /api/v1/rings", "GET /api/v1/deliveries"}
 			switch {
 			case role == muster.RoleCISO:
 				return true
@@ -62,6 +62,25 @@ func TestHeader(t *testing.T) {
 	d = open(t, seenBy(t, b, helper), "/counties")
 	d.has(t, "Your counties Changes", "Reads 2 counties")
 	d.hasNot(t, "Sign out")
+
+	// Who reads several counties stays in the one at hand: pages about one want to know which.
+	for path, links := range map[string][]string{
+		"/counties":                            {"/changes?county=56001", "/exports?county=56001"},
+		"/counties/56021":                      {"/counties", "/changes?county=56021", "/quiet?county=56021"},
+		"/quiet?county=56021&as_of=2026-11-01": {"/changes?county=56021&as_of=2026-11-01T23%3A59%3A59.999999Z"},
+		"/counties/56021/scorecard":            {"/exports?county=56021"},
+	} {
+		d := open(t, seenBy(t, b, helper), path)
+		for _, want := range links {
+			if !slices.Contains(d.Links, want) {
+				t.Errorf("%s does not lead to %s: %q", path, want, d.Links)
+			}
+		}
+	}
+	if body := get(seenBy(t, b, helper), "/counties/56021").Body.String(); !strings.Contains(body, `<input type="hidden" name="county" value="56021"/></form>`) && !strings.Contains(body, `name="county" value="56021"/><kbd`) {
+		t.Error("a search does not say in which county")
+	}
+	open(t, seenBy(t, b, helper), "/exports?county=56021").hasNot(t, "The whole state")
 }
 
 func TestDatePicker(t *testing.T) {

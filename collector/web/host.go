@@ -15,6 +15,7 @@ import (
 
 const (
 	transitionsShown = 200
+	eventsShown      = 6
 	evidenceShown    = 50
 	// clockSlack is how far a host's clock may differ before it is worth a word.
 	clockSlack = 2 * time.Minute
@@ -22,11 +23,15 @@ const (
 
 type hostFinding struct {
 	muster.Control
+	Host     muster.HostID
+	County   muster.County
 	Mark     mark
 	Waiver   string
+	Excuse   *muster.Waiver // of that id; nil where the policy in force does not hold it
 	Since    moment
 	Evidence muster.Evidence
-	More     int // pieces of evidence that are not shown
+	More     int  // pieces of evidence that are not shown
+	Askable  bool // a waiver can be asked for
 }
 
 // A hostPart is a group of findings with a heading of its own.
@@ -46,7 +51,16 @@ type event struct {
 
 type turn struct {
 	muster.Control
+	County   muster.County
 	From, To mark
+}
+
+// follows is how the policy that judged stands to those that its ring is offered.
+type follows struct {
+	Ring  muster.Ring
+	Has   *muster.Release // nil for one that was not published here
+	Offer *muster.Release // nil where nothing is offered
+	Wait  bool            // the offer is newer, and not taken yet
 }
 
 type hostPage struct {
@@ -57,53 +71,108 @@ type hostPage struct {
 	Clock     string
 	Parts     []hostPart
 	Events    []event
-	Earlier   bool // older events are not shown
-	Unread    bool // the evidence could not be read
+	Earlier   bool     // older events are not shown
+	Unread    bool     // the evidence could not be read
+	Follows   *follows // nil in the past, and before the first report
+	Reports   *hostReports
+	Files     []sealed
+	MoreFiles int
+	vouched
+	Again bool // a later page of the reports, with nothing else
 }
+
+// Gaps is how many reports never came and were not declared as dropped.
+func (p hostPage) Gaps() int { return int(p.Missing) }
+
+// Recent and Older events.
+func (p hostPage) Recent() []event { return p.Events[:min(len(p.Events), eventsShown)] }
+func (p hostPage) Older() []event  { return p.Events[len(p.Recent()):] }
 
 func (s *server) host(ctx context.Context, r *http.Request) (*view, error) {
 	id, err := muster.ParseHostID(r.PathValue("host"))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	}
+	before, err := beforeOf(r)
+	if err != nil {
+		return nil, err
+	}
 	h, err := s.Reader.Host(ctx, s.view, id)
 	if err != nil {
 		return nil, err
 	}
-	findings, err := s.Reader.HostFindings(ctx, s.view, id)
-	if err != nil {
+	name := shown(h.Hostname, 64)
+	p := &hostPage{Again: before > 0}
+	v := &view{Title: name, Trail: s.trail(h.County), Here: name, About: h.County, Page: p}
+	v.Demo.add(h.Demo)
+	if p.Reports, err = s.reports(ctx, h, before); err != nil {
 		return nil, err
+	}
+	if p.Again {
+		p.HostStanding = h
+		return v, nil
+	}
+	return v, s.hostTold(ctx, h, p)
+}
+
+// hostTold reads what a host's page tells beside its reports.
+func (s *server) hostTold(ctx context.Context, h muster.HostStanding, p *hostPage) error {
+	findings, err := s.Reader.HostFindings(ctx, s.view, h.ID)
+	if err != nil {
+		return err
 	}
 	var evidence map[string]muster.Evidence
-	var unread error
 	if h.Seq > 0 {
-		evidence, unread = s.Reader.HostEvidence(ctx, id, h.Seq)
+		var unread error
+		if evidence, unread = s.Reader.HostEvidence(ctx, h.ID, h.Seq); unread != nil { // the verdicts are worth showing without it
+			p.Unread = true
+			s.Logger.ErrorContext(ctx, "evidence not read", "host", h.ID, "error", unread)
+		}
 	}
-	if unread != nil { // the verdicts are worth showing without it
-		s.Logger.ErrorContext(ctx, "evidence not read", "host", id, "error", unread)
-	}
-	transitions, err := s.Reader.HostTransitions(ctx, s.view, id, transitionsShown)
+	transitions, err := s.Reader.HostTransitions(ctx, s.view, h.ID, transitionsShown)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	p := &hostPage{
-		hostRow:   s.hostRow(h, findings),
-		FirstSeen: moment{h.FirstSeen, s.Now()},
-		Clock:     clockWord(h),
-		Parts:     s.hostParts(h.Platform, findings, evidence),
-		Events:    s.events(transitions),
-		Earlier:   len(transitions) == transitionsShown,
-		Unread:    unread != nil,
-	}
+	p.hostRow, p.FirstSeen, p.Clock = s.hostRow(h, findings), moment{h.FirstSeen, s.Now()}, clockWord(h)
+	p.Parts = s.hostParts(h.Host, findings, evidence)
+	p.Events, p.Earlier = s.events(h.County, transitions), len(transitions) == transitionsShown
 	// By the collector's clock: the host's may be anything.
 	if !h.AuditWanted.IsZero() && !h.LastSeen.After(h.AuditWanted) {
 		p.Asked = &moment{h.AuditWanted, s.Now()}
 	}
 	p.Reason = hostReason(p)
-	name := shown(h.Hostname, 64)
-	v := &view{Title: name, Trail: s.trail(h.County), Here: name, Page: p}
-	v.Demo.add(h.Demo)
-	return v, nil
+	if p.Follows, err = s.follows(ctx, h); err != nil {
+		return err
+	}
+	if p.Files, p.MoreFiles, err = s.files(ctx, h.ID); err != nil {
+		return err
+	}
+	p.vouched, err = s.vouchedOn(ctx, h, findings)
+	return err
+}
+
+// follows tells which policy the host has, of those that were published.
+func (s *server) follows(ctx context.Context, h muster.HostStanding) (*follows, error) {
+	if h.Seq == 0 || !s.view.Now() {
+		return nil, nil
+	}
+	releases, err := s.Reader.Releases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	members, err := s.Reader.RingMembers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f := &follows{Ring: muster.RingOf(members, h.ID, h.County)}
+	offer, wait := muster.Offer(releases, f.Ring, h.PolicyDigest)
+	if f.Wait = wait; offer.Version > 0 {
+		f.Offer = &offer
+	}
+	if i := slices.IndexFunc(releases, func(r muster.Release) bool { return r.Policy == h.PolicyDigest }); i >= 0 {
+		f.Has = &releases[i]
+	}
+	return f, nil
 }
 
 func hostReason(p *hostPage) string {
@@ -142,24 +211,29 @@ func clockWord(h muster.HostStanding) string {
 	case d < -clockSlack:
 		return "At least " + span(-d) + " ahead of the collector's"
 	case d > clockSlack:
-		return "The newest report arrived " + span(d) + " after it was made, by the computer's own clock"
+		return "Right, or up to " + span(d) + " behind: so long its newest report took"
 	}
 	return "Agrees with the collector's"
 }
 
-func (s *server) hostParts(on muster.Platform, findings []muster.FindingStanding, evidence map[string]muster.Evidence) []hostPart {
+func (s *server) hostParts(h muster.Host, findings []muster.FindingStanding, evidence map[string]muster.Evidence) []hostPart {
 	parts := []hostPart{
 		{ID: "first", Heading: "Fix first", Lead: "These keep the computer from meeting the baseline."},
 		{ID: "blind", Heading: "Find out", Lead: "These matter as much, and could not be checked."},
 		{ID: "next", Heading: "Then", Lead: "Less urgent; the baseline does not depend on them."},
-		{ID: "waived", Heading: "Waived", Lead: "Excused for a limited time by a signed exception.", Folded: true},
+		{ID: "waived", Heading: "Waived", Lead: "Excused for a limited time by a signed exception."},
 		{ID: "passing", Heading: "In order", Folded: true},
 		{ID: "outside", Heading: "Does not apply", Folded: true},
 	}
 	for _, f := range findings {
 		c, e := s.lookup(f.Control), evidence[f.Control]
-		c.Remedy = c.RemedyOn(on)
-		hf := hostFinding{Control: c, Mark: markOf(f.Status, f.Waiver), Waiver: f.Waiver, Since: moment{f.Since, s.Now()}, Evidence: e}
+		c.Remedy = c.RemedyOn(h.Platform)
+		hf := hostFinding{Control: c, Host: h.ID, County: h.County, Mark: markOf(f.Status, f.Waiver), Waiver: f.Waiver, Since: moment{f.Since, s.Now()}, Evidence: e}
+		if i := slices.IndexFunc(s.Waivers, func(w muster.Waiver) bool { return w.ID == f.Waiver && w.Covers(f.Control, h, s.Now()) }); i >= 0 {
+			hf.Excuse = &s.Waivers[i]
+		}
+		_, known := s.controls[f.Control]
+		hf.Askable = known && s.view.Now() && h.ID != "" && (hf.Mark.Mark == "fail" || hf.Mark.Mark == "unknown")
 		if n := len(e.Violations); n > evidenceShown {
 			hf.More = n - evidenceShown
 			hf.Evidence.Violations = e.Violations[:evidenceShown]
@@ -188,7 +262,7 @@ func (s *server) hostParts(on muster.Platform, findings []muster.FindingStanding
 }
 
 // events joins the transitions of one report.
-func (s *server) events(transitions []muster.Transition) []event {
+func (s *server) events(county muster.County, transitions []muster.Transition) []event {
 	var list []event
 	first := map[uint64]map[muster.Status]int{}
 	for _, t := range transitions {
@@ -203,7 +277,7 @@ func (s *server) events(transitions []muster.Transition) []event {
 			first[t.Seq][t.To]++
 			continue
 		}
-		e.Turns = append(e.Turns, turn{s.lookup(t.Control), markOf(t.From, ""), markOf(t.To, "")})
+		e.Turns = append(e.Turns, turn{s.lookup(t.Control), county, markOf(t.From, ""), markOf(t.To, "")})
 	}
 	for i := range list {
 		var parts []string

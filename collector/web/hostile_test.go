@@ -59,12 +59,18 @@ func hostilePages(tb testing.TB, text string) map[string]document {
 			b.Transitions = append(b.Transitions, muster.Transition{Host: h.ID, Control: control, From: muster.StatusPass, To: muster.StatusFail, ReceivedAt: now})
 		}
 	})
+	b.Steps = map[muster.HostID][]muster.CustodyEvent{id: {{At: now, Act: text, By: text, File: text, Host: id, From: 1, To: 2}}}
+	b.Asked = []muster.Ask{{County: "56021", Host: id, Control: "MVS-ENC-01", Reason: text, By: text, At: now, Until: now, State: muster.AskDeclined, Answer: text}}
+	silent := b.Fleet[0]
+	silent.ID, silent.Stale = muster.NewHostID([]byte("silent")), true
+	b.Fleet = append(b.Fleet, silent)
+	b.Absent = append(b.Absent, muster.ExpectedHost{County: "56021", Name: text, Profile: muster.Profile(text), Note: text})
 	waiting := b.Fleet[0]
 	waiting.ID, waiting.State = muster.NewHostID([]byte("waiting")), muster.HostPending
 	b.Fleet = append(b.Fleet, waiting)
 	h := mustNew(tb, b, b.Catalogue)
 	pages := map[string]document{}
-	for name, path := range map[string]string{"overview": "/", "county": "/counties/56021", "host": "/hosts/" + string(id), "control": "/controls/MVS-ENC-01"} {
+	for name, path := range map[string]string{"overview": "/", "county": "/counties/56021", "host": "/hosts/" + string(id), "control": "/controls/MVS-ENC-01", "changes": "/changes", "quiet": "/quiet"} {
 		pages[name] = open(tb, h, path)
 	}
 	return pages

@@ -12,6 +12,7 @@ import (
 // stateMap draws the counties of a state by how they stand.
 type stateMap struct {
 	State    string // its name
+	About    string // what it shows
 	Box      [4]int // view box, with a line above the state for the county that is pointed at
 	Text     int    // size of that line
 	Counties []shape
@@ -21,8 +22,34 @@ type stateMap struct {
 
 type shape struct {
 	countyRow
-	Shade *shade
-	Path  string
+	Shade      *shade
+	Path       string
+	Href, Says string
+}
+
+// atlasWords say what a map shows: in each county Meeting of Hosts are well.
+type atlasWords struct {
+	About  string    // what the shades are of
+	Shades [7]string // the best of the scale first, then those that are told by a pattern
+	Says   func(tally) string
+	Href   func(muster.County) string
+}
+
+// baseline is what the map of the overview shows.
+func (s *server) baseline() atlasWords {
+	return atlasWords{"the share of computers that meet the baseline",
+		[7]string{"all meet", "75 to 99%", "50 to 74%", "25 to 49%", "under 25%", "mostly silent or not known", "no computers"},
+		func(t tally) string {
+			if t.Hosts == 0 {
+				return "no computer reports"
+			}
+			says := number(t.Meeting) + " of " + count(t.Hosts, "computer") + " " + t.Meets() + " the baseline"
+			if t.Stale > 0 {
+				says += ", " + number(t.Stale) + " not heard from"
+			}
+			return says
+		},
+		func(c muster.County) string { return "/counties/" + string(c) + suffix(s.view) }}
 }
 
 // shade of the scale, and how many counties of the map are on it.
@@ -50,16 +77,17 @@ func shadeOf(t tally) string {
 }
 
 // draw the map of the state; nil where there is none of it.
-func (s *server) draw(rows []countyRow) *stateMap {
+func (s *server) draw(rows []countyRow, of atlasWords) *stateMap {
 	code := cmp.Or(s.State, mostOf(rows))
 	drawn, ok := atlas.State(code)
 	if !ok {
 		return nil
 	}
 	text := max(drawn.Width, drawn.Height) / 38
-	m := &stateMap{State: fips.State(code), Text: text, Box: [4]int{0, -2 * text, drawn.Width, drawn.Height + 2*text},
-		Legend: []shade{{"5", "all meet", 0}, {"4", "75 to 99%", 0}, {"3", "50 to 74%", 0}, {"2", "25 to 49%", 0}, {"1", "under 25%", 0},
-			{"dim", "mostly silent or not known", 0}, {"none", "no computers", 0}}}
+	m := &stateMap{State: fips.State(code), About: of.About, Text: text, Box: [4]int{0, -2 * text, drawn.Width, drawn.Height + 2*text}}
+	for i, name := range []string{"5", "4", "3", "2", "1", "dim", "none"} {
+		m.Legend = append(m.Legend, shade{name, of.Shades[i], 0})
+	}
 	known := make(map[muster.County]countyRow, len(rows))
 	for _, row := range rows {
 		known[row.County] = row
@@ -69,9 +97,9 @@ func (s *server) draw(rows []countyRow) *stateMap {
 		delete(known, d.County)
 		row.County = d.County
 		name := shadeOf(row.tally)
-		of := &m.Legend[slices.IndexFunc(m.Legend, func(l shade) bool { return l.Name == name })]
-		of.Counties++
-		m.Counties = append(m.Counties, shape{row, of, d.Path})
+		on := &m.Legend[slices.IndexFunc(m.Legend, func(l shade) bool { return l.Name == name })]
+		on.Counties++
+		m.Counties = append(m.Counties, shape{row, on, d.Path, of.Href(d.County), of.Says(row.tally)})
 	}
 	for _, row := range rows {
 		if _, off := known[row.County]; off {

@@ -15,8 +15,8 @@ const (
 	topControls     = 8
 	worseShown      = 8
 	betterShown     = 4
-	quietShown      = 8
-	waitingShown    = 8
+	quietShown      = 5
+	waitingShown    = 5
 )
 
 // tally counts hosts by standing; Hosts is their sum.
@@ -124,7 +124,7 @@ func (s *server) overview(ctx context.Context, r *http.Request) (*view, error) {
 	p := &overviewPage{}
 	v := &view{Title: "Overview", Page: p}
 	p.counties(counties, v)
-	p.Map = s.draw(append(slices.Clone(p.Weakest), p.Others...))
+	p.Map = s.draw(append(slices.Clone(p.Weakest), p.Others...), s.baseline())
 	p.controls(s, controls)
 	transitions, err := s.Reader.Changes(ctx, s.view, "", changesRead)
 	if err != nil {
@@ -160,8 +160,8 @@ func (s *server) overview(ctx context.Context, r *http.Request) (*view, error) {
 	if p.Policy, err = s.newest(ctx); err != nil {
 		return nil, err
 	}
-	pending, err := s.Reader.Pending(ctx, "")
-	for _, h := range pending[:min(len(pending), waitingShown)] {
+	pending, err := s.Reader.PendingPage(ctx, "", "", waitingShown)
+	for _, h := range pending {
 		p.Waiting = append(p.Waiting, silence{h, moment{h.FirstSeen, s.Now()}})
 	}
 	return v, err

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/passmuster/muster"
@@ -18,6 +19,14 @@ func suffix(v muster.View) string {
 		q.Set("known", "now")
 	}
 	return "?" + q.Encode()
+}
+
+// suffixOf is that for a page which someone who reads counties only has of one of them.
+func suffixOf(role muster.Role, c muster.County, v muster.View) string {
+	if role != "" || c == "" {
+		return suffix(v)
+	}
+	return "?" + url.Values{"county": {string(c)}}.Encode() + strings.Replace(suffix(v), "?", "&", 1)
 }
 
 // pastWord says what a page of a past instant tells.
@@ -63,12 +72,19 @@ func present(r *http.Request) string {
 // doneWord says what a form did, by the code in the address that it led to.
 func doneWord(code string) string {
 	return map[string]string{
-		"approved": "Approved. What it sent counts from now on.",
-		"contacts": "Kept. The county's page and its scorecard show them.",
-		"expected": "Kept. A computer on the list that does not report is told as missing.",
-		"asked":    "Asked. The computer is told when it is next in contact.",
-		"promoted": "Offered. Computers of the ring take it with their next contact.",
-		"paused":   "Paused. It is offered to nobody.",
-		"ring":     "Kept. It counts from the next contact on.",
+		"approved":      "Approved. What it sent counts from now on.",
+		"approved-some": "Approved. What they sent counts from now on.",
+		"contacts":      "Kept. The county's page and its scorecard show them.",
+		"expected":      "Kept. A computer on the list that does not report is told as missing.",
+		"retired":       "Retired. It is in no list and no count any more.",
+		"cleared":       "Taken away. It comes back if two computers use this identity again.",
+		"asked":         "Asked. The computer is told when it is next in contact.",
+		"promoted":      "Offered. Computers of the ring take it with their next contact.",
+		"uploaded":      "Kept, and offered to nobody yet. This is what it changes.",
+		"ask":           "Asked. The answer of the state's security officer will stand here.",
+		"granted":       "Granted. It excuses nothing yet: put the lines below into the policy, sign it and publish it.",
+		"declined":      "Declined. Whoever asked reads your answer here.",
+		"paused":        "Paused. It is offered to nobody.",
+		"ring":          "Kept. It counts from the next contact on.",
 	}[code]
 }

@@ -19,7 +19,7 @@ func TestPeople(t *testing.T) {
 		Issuer: "https://login.example", Tailnet: true, Grants: []web.Grant{{Claim: "groups", Value: hostile["right"], Role: muster.RoleOperator}, {Claim: "email", Value: "clerk@albany.example", Role: "county:56001"}}}
 	d := open(t, seenBy(t, b, officer, func(o *web.Options) { o.Entry = entry }), "/people")
 	d.has(t, "You are officer@state.example. Your role: Security officer.", "What Reads one county county:… Reads everything viewer Operator operator Security officer (you) ciso",
-		"See a county: its computers, and what to fix first their county yes yes yes", "See the whole state, and each control across it no yes yes yes",
+		"See a county: its computers, and what to fix first their county yes yes yes", "See a control: why it matters, and where it fails their county yes yes yes", "See the whole state, its policies and how far they are rolled out no yes yes yes",
 		"Approve a computer that waits no no yes yes", "Retire a computer, or say that it is no copy no no yes yes", "Offer a policy to more computers, pause it, say who tries it first no no no yes",
 		"POST /new/thing no no yes yes", "PUT /api/v1/new/thing", // what has no words yet is not left out
 		"People who sign in at https://login.example", "groups is invoice⟨U+202E⟩fdp.exe Operator operator", "email is clerk@albany.example Reads Albany County county:56001",

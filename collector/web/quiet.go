@@ -3,8 +3,13 @@ package web
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"io/fs"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/passmuster/muster"
@@ -13,8 +18,9 @@ import (
 // How much the page of silent hosts shows. Of the whole state it asks only so many
 // counties for what they miss, those that miss the most.
 const (
-	quietPage   = 200
-	missingPage = 200
+	quietPage   = 60
+	quietMost   = 3000 // beyond, it is asked for by county
+	missingPage = 40
 	missingAsks = 25
 )
 
@@ -22,6 +28,8 @@ type quietView struct {
 	filter
 	tally           // of the county, or the state
 	Silent          []silentRow
+	Before          int    // silent hosts on the pages before
+	More            string // the address of the page after this one
 	Absent          []muster.ExpectedHost
 	MissingCounties int // that miss any
 }
@@ -41,11 +49,16 @@ func (s *server) quiet(ctx context.Context, r *http.Request) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	silent, err := s.Reader.Quiet(ctx, s.view, county, quietPage)
+	before, err := strconv.Atoi(cmp.Or(r.URL.Query().Get("after"), "0"))
+	if err != nil || before < 0 || before > quietMost {
+		return nil, fmt.Errorf("silent hosts after %q: %w", r.URL.Query().Get("after"), fs.ErrNotExist)
+	}
+	silent, err := s.Reader.Quiet(ctx, s.view, county, before+quietPage)
 	if err != nil {
 		return nil, err
 	}
-	p := &quietView{filter: s.filter("/quiet", county, counties)}
+	silent = silent[min(before, len(silent)):]
+	p := &quietView{filter: s.filter("/quiet", county, counties), Before: before}
 	v := &view{Title: "Not heard from", Trail: s.trail(county), Here: "Not heard from", Page: p}
 	var all muster.CountyStanding
 	counties = slices.DeleteFunc(slices.Clone(counties), func(c muster.CountyStanding) bool { return county != "" && c.County != county })
@@ -54,12 +67,18 @@ func (s *server) quiet(ctx context.Context, r *http.Request) (*view, error) {
 		v.Demo.county(c)
 	}
 	p.tally = tallyOf(all)
+	if next := before + len(silent); next < p.Stale && len(silent) == quietPage && next <= quietMost {
+		p.More = p.Path + "?" + url.Values{"after": {strconv.Itoa(next)}, "county": {p.Chosen}}.Encode() + strings.Replace(suffix(s.view), "?", "&", 1)
+	}
 	for _, h := range silent {
 		row := silentRow{h, moment{h.LastSeen, s.Now()}, moment{Now: s.Now()}}
 		if !h.LastSeen.IsZero() {
 			row.Due.At = h.LastSeen.Add(s.StaleAfter.Of(h.Profile))
 		}
 		p.Silent = append(p.Silent, row)
+	}
+	if before > 0 {
+		return v, nil
 	}
 	return v, s.absent(ctx, p, counties)
 }

@@ -2,6 +2,8 @@ package web_test
 
 import (
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,7 +32,7 @@ func TestQuiet(t *testing.T) {
 	d := open(t, h, "/quiet?county=56021")
 	d.has(t, "1 computer not heard from", "LATE-01", "CLERK-09")
 	d.hasNot(t, "EMS-01", "GONE-01", "CLERK-01 ")
-	open(t, h, "/quiet?county=56003").has(t, "Every computer has reported in time", "GONE-01")
+	open(t, h, "/quiet?county=56003").has(t, "No computer reports yet", "GONE-01")
 
 	well, _ := one(nil)
 	open(t, mustNew(t, well, well.Catalogue), "/quiet").has(t, "Every computer has reported in time", "Every computer that a county says it has is here.")
@@ -50,6 +52,29 @@ func TestQuietIsBounded(t *testing.T) {
 			b.Absent = append(b.Absent, muster.ExpectedHost{County: muster.County(fmt.Sprintf("48%03d", county)), Name: fmt.Sprint("PC-", n), Since: now})
 		}
 	}
-	d := open(t, mustNew(t, b, b.Catalogue), "/quiet")
-	d.has(t, "230 computers not heard from", "The 200 of 230 that have been silent longest.", "The first 175 of 280, in 40 counties. Choose a county to see the others.")
+	h := mustNew(t, b, b.Catalogue)
+	d := open(t, h, "/quiet")
+	d.has(t, "230 computers not heard from", "The first 40 of 280, in 40 counties. Choose a county to see the others.")
+	seen, pages := map[string]bool{}, 0
+	for path := "/quiet"; path != ""; pages++ {
+		d := open(t, h, path)
+		path = ""
+		for _, l := range d.Links {
+			switch {
+			case strings.HasPrefix(l, "/hosts/"):
+				seen[l] = true
+			case strings.HasPrefix(l, "/quiet?after="):
+				path = l
+			}
+		}
+	}
+	if len(seen) != 230 || pages != 4 {
+		t.Errorf("%d of 230 computers on %d pages", len(seen), pages)
+	}
+	open(t, h, "/quiet?after=180").hasNot(t, "Expected and missing")
+	for _, after := range []string{"-1", "x", "99999999"} {
+		if d := open(t, h, "/quiet?after="+after); d.Code != http.StatusNotFound {
+			t.Errorf("after %s: %d", after, d.Code)
+		}
+	}
 }

@@ -44,8 +44,10 @@ type Reader interface {
 	Changes(ctx context.Context, v muster.View, county muster.County, limit int) ([]muster.Transition, error)
 	// Quiet are the stale hosts, the longest silent first, at most limit.
 	Quiet(ctx context.Context, v muster.View, county muster.County, limit int) ([]muster.HostStanding, error)
-	// Pending are the hosts that wait for approval, the longest waiting first.
-	Pending(ctx context.Context, county muster.County) ([]muster.HostStanding, error)
+	// PendingPage are hosts that wait for approval, of a county or with "" all, the
+	// longest waiting first: those that come after a host, with "" the first, at most
+	// limit.
+	PendingPage(ctx context.Context, county muster.County, after muster.HostID, limit int) ([]muster.HostStanding, error)
 	// Expected are the county's expected hosts, by name.
 	Expected(ctx context.Context, v muster.View, county muster.County) ([]muster.ExpectedHost, error)
 	// Contacts of a county, in the order in which they were given.
@@ -53,6 +55,10 @@ type Reader interface {
 	// Asks are requests for waivers, of a county or with "" all, newest first, at most
 	// limit; with open only those without an answer.
 	Asks(ctx context.Context, county muster.County, open bool, limit int) ([]muster.Ask, error)
+
+	// Upload is what became of sealed files that the reader sent; what is kept no
+	// longer, or was sent by someone else, is an error that is fs.ErrNotExist.
+	Upload(ctx context.Context, id string) (muster.Upload, error)
 
 	// Days are the roll-ups of a county, or with "" of the state, of the UTC days from
 	// the one to the other, the oldest first. A day without one is left out.

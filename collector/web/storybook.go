@@ -68,6 +68,12 @@ func (s *server) components(r *http.Request, links map[string][]string) (*view, 
 			{Violations: []muster.Violation{{Subject: "C:", Found: "not encrypted", Want: "encrypted"}}, Notes: []string{"D: is encrypted"}},
 			{Reason: "the update history could not be read: access denied"}}[i]
 	}
+	var told *hostReports
+	if len(some.Hosts) > 0 {
+		if told, err = s.reports(r.Context(), some.Hosts[0], 0); err != nil {
+			return nil, err
+		}
+	}
 	return &view{Title: "Storybook", Here: "Storybook", Page: map[string]any{
 		"Tokens": [][]string{{"paper", "surface", "sunk", "rule", "soft", "ink"}, {"link", "brand", "pass", "fail", "unknown", "stale"},
 			{"pass-wash", "fail-wash", "unknown-wash", "stale-wash", "demo", "demo-ink"}},
@@ -80,7 +86,8 @@ func (s *server) components(r *http.Request, links map[string][]string) (*view, 
 		"Moments":  []moment{ago(0), ago(8 * time.Minute), ago(31 * time.Hour), ago(23 * day), ago(200 * day), ago(-3 * day), {}},
 		"Hosts":    hosts,
 		"Crowds":   []crowd{hosts[:min(1, len(hosts))], hosts, slices.Repeat(hosts, 402)},
-		"Findings": s.hostParts(muster.Windows, findings, evidence),
+		"Findings": s.hostParts(muster.Host{Platform: muster.Windows}, findings, evidence),
+		"Reports":  told,
 		"Overview": overview.Page, "Links": links,
 	}}, nil
 }

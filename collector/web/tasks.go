@@ -35,10 +35,12 @@ type advice struct {
 // A fix is one control that is not met, and the hosts it concerns.
 type fix struct {
 	muster.Control
+	County muster.County
 	Mark   mark
 	Hosts  cohort
 	Advice []advice
 	Again  bool // the advice stands above already
+	Brief  bool // its hosts and its advice stand elsewhere
 }
 
 // A task is one thing to do that clears all findings of its fixes.
@@ -54,6 +56,9 @@ type task struct {
 // Gating and Lesser are its fixes by whether the baseline depends on them.
 func (t task) Gating() []fix { return t.Fixes[:t.lesser()] }
 func (t task) Lesser() []fix { return t.Fixes[t.lesser():] }
+
+// Brief is a task of which only the name is told.
+func (t task) Brief() bool { return t.Fixes[0].Brief }
 
 func (t task) lesser() int {
 	i := slices.IndexFunc(t.Fixes, func(f fix) bool { return !f.Severity.Gates() })
@@ -168,7 +173,7 @@ func (s *server) fixes(rows []hostRow, findings map[muster.HostID][]muster.Findi
 		if !ok {
 			i = len(*list)
 			at[m][f.Control] = i
-			*list = append(*list, fix{Control: s.lookup(f.Control), Mark: m})
+			*list = append(*list, fix{Control: s.lookup(f.Control), County: h.County, Mark: m})
 		}
 		hosts := &(*list)[i].Hosts
 		hosts.Known, hosts.All = append(hosts.Known, h), hosts.All+1
@@ -194,10 +199,10 @@ func (s *server) fixes(rows []hostRow, findings map[muster.HostID][]muster.Findi
 func (s *server) counted(ctx context.Context, county muster.County, controls []muster.ControlStanding) (fails, blind []fix, err error) {
 	for _, c := range controls {
 		if c.Fail > 0 {
-			fails = append(fails, fix{Control: s.lookup(c.Control), Mark: markOf(muster.StatusFail, ""), Hosts: cohort{All: c.Fail}})
+			fails = append(fails, fix{Control: s.lookup(c.Control), County: county, Mark: markOf(muster.StatusFail, ""), Hosts: cohort{All: c.Fail}})
 		}
 		if c.Unknown > 0 {
-			blind = append(blind, fix{Control: s.lookup(c.Control), Mark: markOf(muster.StatusUnknown, ""), Hosts: cohort{All: c.Unknown}})
+			blind = append(blind, fix{Control: s.lookup(c.Control), County: county, Mark: markOf(muster.StatusUnknown, ""), Hosts: cohort{All: c.Unknown}})
 		}
 	}
 	fails, blind = advised(fails), advised(blind)

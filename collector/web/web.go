@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/passmuster/muster"
+	diff "github.com/passmuster/muster/policies/changes"
 )
 
 //go:embed templates static styles
@@ -40,6 +41,11 @@ type Options struct {
 	// Waivers and Attestations in force.
 	Waivers      []muster.Waiver
 	Attestations []muster.Attestation
+	// Held are the waivers in each policy that is offered, by its version.
+	Held map[int64][]muster.Waiver
+	// Diff tells what a release changes against an earlier one, or with 0 against the
+	// baseline that computers have from the start; nil where that is not known.
+	Diff func(ctx context.Context, from, to int64) ([]diff.Change, error)
 	// State is the two-digit FIPS code of the state; "" means that of most counties.
 	State string
 	// Name of the collector for people, such as "State of Example"; "" means "This state".
@@ -100,8 +106,13 @@ func routes() []route {
 		{pattern: "GET /counties/{county}/scorecard", name: "scorecard", build: (*server).scorecard, past: true},
 		{pattern: "GET /counties/{county}/edit", name: "countyedit", build: (*server).countyEdit},
 		{pattern: "GET /hosts/{host}", name: "host", build: (*server).host, past: true},
-		{pattern: "GET /controls/{control}", name: "control", build: (*server).control, past: true},
+		{pattern: "GET /controls/{control}", name: "control", build: (*server).control, past: true, keep: []string{"county"}},
+		{pattern: "GET /pending", name: "pending", build: (*server).pending},
+		{pattern: "GET /courier", name: "courier", build: (*server).courier},
 		{pattern: "GET /policies", name: "policies", build: (*server).policies},
+		{pattern: "GET /policies/{version}", name: "release", build: (*server).release},
+		{pattern: "GET /exceptions", name: "exceptions", build: (*server).exceptions},
+		{pattern: "GET /exceptions/ask", name: "ask", build: (*server).ask},
 		{pattern: "GET /search", name: "search", build: (*server).search},
 		{pattern: "GET /exports", name: "exports", build: (*server).exports, past: true, keep: []string{"county"}},
 		{pattern: "GET /people", name: "people", build: (*server).people},
@@ -214,6 +225,7 @@ func (s *server) bound(role muster.Role, v muster.View) template.FuncMap {
 	return template.FuncMap{
 		"asof": func() string { return suffix(v) },
 		"also": func() template.URL { return template.URL(strings.Replace(suffix(v), "?", "&", 1)) }, // behind other parameters
+		"at":   func(c muster.County) template.URL { return template.URL(suffixOf(role, c, v)) },
 		"may":  func(pattern string) bool { return s.may(role, pattern) },
 	}
 }
@@ -232,8 +244,8 @@ type lead struct {
 }
 
 // leads are the navigation for the person: what is served, and may be used. What has a
-// past keeps the instant.
-func (s *server) leads(path string) (list []lead) {
+// past keeps the instant; who reads several counties stays in one.
+func (s *server) leads(path string, county muster.County) (list []lead) {
 	for _, p := range navigation() {
 		for _, r := range routes() {
 			if r.pattern != p.Href || !s.may(s.person.Role, r.pattern) {
@@ -249,13 +261,31 @@ func (s *server) leads(path string) (list []lead) {
 			case strings.HasPrefix(path, to.Href+"/"):
 				to.Current = "true"
 			}
+			at := muster.View{}
 			if r.past {
-				to.Href += suffix(s.view)
+				at = s.view
+			}
+			if to.Href == s.person.home().Href {
+				to.Href += suffix(at)
+			} else {
+				to.Href += suffixOf(s.person.Role, county, at)
 			}
 			list = append(list, to)
 		}
 	}
 	return list
+}
+
+// oneOf the counties of a person who reads several: the one at hand, or the first. Most
+// pages are about one. "" for everyone else.
+func (s *server) oneOf(at muster.County) muster.County {
+	if s.person.Role != "" || len(s.person.Counties) < 2 {
+		return ""
+	}
+	if s.person.reads(at) {
+		return at
+	}
+	return s.person.Counties[0]
 }
 
 // may reports whether the role may use a form, or a page that there is.
@@ -312,6 +342,7 @@ type view struct {
 	Bare    bool // nothing but what is said, for who has no role
 	Places  []lead
 	Find    string        // what was searched for
+	County  muster.County // that the header's links stay in; "" for all
 	Go      string        // the page that this one leads to at once; "" for this one
 	Picker  *picker       // of a past day; nil where the page has no past
 	Past    string        // which past instant the page is about, a sentence; "" for now
@@ -382,7 +413,11 @@ func (s *server) render(w http.ResponseWriter, r *http.Request, code int, name s
 	v.Site, v.Assets, v.Person = s.Name, s.assets, s.person
 	v.Bare = s.person.Role == "" && len(s.person.Counties) == 0
 	if !v.Bare {
-		v.Places = s.leads(r.URL.Path)
+		v.County = s.oneOf(cmp.Or(v.About, s.about(r)))
+		v.Places = s.leads(r.URL.Path, v.County)
+	}
+	if v.Trail == nil {
+		v.Trail = s.trail("")
 	}
 	v.Now = moment{s.Now(), s.Now()}
 	var b bytes.Buffer

@@ -28,16 +28,19 @@ func TestEveryPageOfAStateIsSoundAndEveryLinkLeadsSomewhere(t *testing.T) {
 		if d.Code != http.StatusOK {
 			t.Errorf("%s answers %d", todo[0], d.Code)
 		}
-		if todo[0] != "/people" { // of no host
+		if todo[0] != "/people" && todo[0] != "/courier" { // of no host
 			d.has(t, "Demo data: these hosts are invented.")
 		}
 		kinds[strings.Split(todo[0], "/")[1]]++
 		for _, l := range d.Links {
 			l, _, _ = strings.Cut(l, "#")
-			if !seen[l] && !strings.HasPrefix(l, "/api/") {
-				seen[l] = true
-				todo = append(todo, l)
+			kind := strings.Split(l, "?")[0]
+			if seen[l] || strings.HasPrefix(l, "/api/") || kind == "/exceptions/ask" && kinds[kind] > 9 { // one for each finding
+				continue
 			}
+			kinds[kind]++
+			seen[l] = true
+			todo = append(todo, l)
 		}
 	}
 	for _, kind := range []string{"", "counties", "hosts", "controls", "policies"} {
@@ -45,33 +48,6 @@ func TestEveryPageOfAStateIsSoundAndEveryLinkLeadsSomewhere(t *testing.T) {
 			t.Errorf("no page of kind %q was reached: %v", kind, kinds)
 		}
 	}
-}
-
-func TestPolicies(t *testing.T) {
-	h := mustNew(t, storybook.Example(now), storybook.Example(now).Catalogue)
-	d := open(t, h, "/policies")
-	d.has(t, "canary version 14 2026.11.2", "all version 13 2026.11.1", "3 verdicts that passed before do not pass under it.",
-		"Remote Desktop is off, or strongly protected critical MVS-NET-03 Passes Fails 3", "new control Could not be checked 7",
-		"Offer version 14 to ring early", "Pause version 14", "12 2026.10.4", "Offer version 12 again", "Albany County canary")
-	d.hasNot(t, "Offer version 13 to ring", "Offer version 11")
-
-	empty, id := one(nil)
-	d = open(t, mustNew(t, empty, empty.Catalogue), "/policies")
-	d.has(t, "No policy was published here.", "Nobody is in a ring of their own", "1 computer without a report so far")
-
-	// Every release without a host, and a host with a policy of its own.
-	alone, _ := one(func(h *muster.HostStanding, b *storybook.Book) {
-		h.PolicyDigest, h.PolicyRevision = "own", "from a stick"
-		b.Policies = []muster.Release{{Version: 7, Revision: "seven", Policy: strings.Repeat("7", 64), Ring: muster.RingEarly}}
-		b.Members = []muster.RingMember{{Host: id, Ring: muster.RingCanary}}
-	})
-	halted, _ := one(func(h *muster.HostStanding, b *storybook.Book) {
-		h.PolicyDigest = strings.Repeat("7", 64)
-		b.Policies = []muster.Release{{Version: 7, Revision: "seven", Policy: h.PolicyDigest, Ring: muster.RingAll, Paused: true}}
-	})
-	open(t, mustNew(t, halted, halted.Catalogue), "/policies").has(t, "Paused in ring all, and offered to nobody: 1 of 1 computer runs it.", "Offer version 7 to ring all again")
-	open(t, mustNew(t, alone, alone.Catalogue), "/policies").has(t, "canary version 7 seven 1 0", "all nothing yet 0 0",
-		"0 of 1 computer run it.", "No computer has reported under it yet.", "1 computer with from a stick, which was not published here", "CLERK-01 canary")
 }
 
 func TestHowAControlIsChecked(t *testing.T) {
@@ -141,7 +117,7 @@ func TestOneHost(t *testing.T) {
 			[]string{"0 of 1 computer meets the baseline", "1 does not meet it", "The disk is encrypted critical MVS-ENC-01 1 of 1"},
 			[]string{"0 of 1 computer meets the baseline. One thing to fix first: Fails: The disk is encrypted", "Ask IT to switch on BitLocker.", "On 1 computer CLERK-01", "Does not meet 1 urgent"},
 			[]string{"Does not meet the baseline 1 control of critical or high severity fails.", "Fix first 1", "Fails: The disk is encrypted", "since 3 days ago", "C: not encrypted encrypted", "D: is encrypted", "What to do Ask IT"},
-			[]string{"Fails on 1 of 1 computer, in 1 county.", "Laramie County 1 fails Fails: CLERK-01 since 3 days ago"}},
+			[]string{"Fails on 1 of 1 computer, in 1 county.", "Laramie County CLERK-01 1 of 1 0"}},
 		"CannotTell": {func(h *muster.HostStanding, b *storybook.Book) {
 			h.Summary = muster.Summary{Unknown: 1}
 			b.Findings[0].Status = muster.StatusUnknown
@@ -150,7 +126,7 @@ func TestOneHost(t *testing.T) {
 			[]string{"0 of 1 computer meets", "1 cannot tell"},
 			[]string{"Nothing important is known to fail, but some of it could not be checked.", "Cannot tell 1 not checked"},
 			[]string{"Cannot tell whether it meets the baseline", "Find out 1", "Could not be checked: The disk is encrypted", "Why not BitLocker did not answer"},
-			[]string{"Fails nowhere, and could not be checked on 1 of 1 computer.", "1 not checked"}},
+			[]string{"Fails nowhere, and could not be checked on 1 of 1 computer.", "Laramie County CLERK-01 0 of 1 1"}},
 		"Stale": {func(h *muster.HostStanding, b *storybook.Book) {
 			fail(h, b)
 			h.Stale, h.LastSeen = true, now.AddDate(0, 0, -9)
@@ -166,8 +142,8 @@ func TestOneHost(t *testing.T) {
 		},
 			[]string{"1 of 1 computer meets"},
 			[]string{"1 of 1 computer meets"},
-			[]string{"Waived 1", "waiver W-2026-014"},
-			[]string{"1 waived", "Laramie County waived Waived: CLERK-01"}},
+			[]string{"Waived 1", "Why it is excused Waiver W-2026-014, which the policy in force does not hold."},
+			[]string{"1 waived", "Laramie County CLERK-01, 1 waived 0 of 1 0"}},
 		"LesserFail": {func(h *muster.HostStanding, b *storybook.Book) {
 			h.Summary = muster.Summary{Pass: 1, Fail: 1, MeetsBaseline: true}
 			b.Findings = append(b.Findings, muster.FindingStanding{Host: h.ID, Control: "MVS-LOG-02", Status: muster.StatusFail, Since: now})
@@ -226,7 +202,7 @@ func TestOneHost(t *testing.T) {
 		"ClockAhead": {func(h *muster.HostStanding, _ *storybook.Book) { h.CollectedAt = h.LastSeen.Add(3 * time.Hour) },
 			nil, nil, []string{"At least 3 hours ahead of the collector's"}, nil},
 		"LateReport": {func(h *muster.HostStanding, _ *storybook.Book) { h.CollectedAt = h.LastSeen.AddDate(0, 0, -4) },
-			nil, nil, []string{"arrived 4 days after it was made"}, nil},
+			nil, nil, []string{"Right, or up to 4 days behind: so long its newest report took"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, id := one(c.change)
@@ -246,7 +222,7 @@ func TestOneHost(t *testing.T) {
 func TestPendingHostIsCountedNowhereAndHasNoPage(t *testing.T) {
 	b, id := one(func(h *muster.HostStanding, _ *storybook.Book) { h.State = muster.HostPending })
 	h := mustNew(t, b, b.Catalogue)
-	open(t, h, "/").has(t, "No computer reports yet", "1 waits for approval, not counted", "CLERK-01 "+string(id)+" Laramie County 31 days ago")
+	open(t, h, "/").has(t, "No computer reports yet", "1 waits for approval, not counted", "CLERK-01 Laramie County 31 days ago Look at it")
 	d := open(t, h, "/counties/56021")
 	d.has(t, "1 computer waits for approval.")
 	d.hasNot(t, "CLERK-01")
@@ -271,7 +247,7 @@ func TestWeakestCountyAndWorstHostComeFirst(t *testing.T) {
 	h := mustNew(t, b, b.Catalogue)
 	inOrder(t, open(t, h, "/").Text, "1 of 5 computers meets the baseline", "Big Horn County", "0 of 1", "Albany County", "1 of 4")
 	inOrder(t, open(t, h, "/counties/56001").Text, "Computers Each", "bad Does not meet", "unsure Cannot tell", "silent Not heard from", "good Meets")
-	inOrder(t, open(t, h, "/controls/MVS-ENC-01").Text, "Albany County 1 fails, 1 not checked", "bad", "unsure", "Big Horn County 1 fails")
+	inOrder(t, open(t, h, "/controls/MVS-ENC-01").Text, "Albany County bad, unsure 1 of 3 1", "Big Horn County alone 1 of 1 0")
 }
 
 func TestReplacedHostIsShownAndNotCounted(t *testing.T) {

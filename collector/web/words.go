@@ -21,6 +21,7 @@ var words = template.FuncMap{
 	"path":     url.PathEscape,
 	"text":     func(s string) string { return shown(s, 600) },
 	"clone":    cloneWord,
+	"claim":    func(s string) string { return shown(strings.ReplaceAll(s, "_", " "), 64) },
 	"county":   countyName,
 	"platform": platformName,
 	"version":  func() string { return muster.Version },
@@ -44,6 +45,8 @@ type moment struct{ At, Now time.Time }
 
 func (m moment) Machine() string { return m.At.UTC().Format(time.RFC3339) }
 func (m moment) Exact() string   { return m.At.UTC().Format("2 January 2006, 15:04 UTC") }
+
+func (m moment) Brief() string { return m.At.UTC().Format("2 Jan 2006, 15:04") }
 
 // Ago is the distance in the one unit that matters.
 func (m moment) Ago() string {

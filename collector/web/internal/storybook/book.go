@@ -27,8 +27,10 @@ type Book struct {
 	Effect      map[string]muster.PolicyEffect
 	// Absent are expected hosts, most of them missing.
 	Absent []muster.ExpectedHost
-	// Waivers in force.
-	Waivers []muster.Waiver
+	// Waivers in force, Held by each policy that is offered, and what people attest.
+	Waivers      []muster.Waiver
+	Held         map[int64][]muster.Waiver
+	Attestations []muster.Attestation
 	Records
 }
 
@@ -202,9 +204,13 @@ func (b *Book) Controls(_ context.Context, v muster.View, county muster.County) 
 	at := map[string]int{}
 	counties := map[string]map[muster.County]bool{}
 	var list []muster.ControlStanding
+	hosts := map[muster.HostID]muster.HostStanding{}
+	for _, h := range b.active(func(h muster.HostStanding) bool { return !h.Stale && (county == "" || h.County == county) }) {
+		hosts[h.ID] = h
+	}
 	for _, f := range b.findings(v) {
-		h, err := b.Host(context.Background(), v, f.Host)
-		if err != nil || h.Stale || county != "" && h.County != county {
+		h, ok := hosts[f.Host]
+		if !ok {
 			continue
 		}
 		i, ok := at[f.Control]
@@ -275,15 +281,17 @@ func (b *Book) Quiet(_ context.Context, _ muster.View, county muster.County, lim
 	return list[:min(limit, len(list))], nil
 }
 
-// Pending are the hosts that wait for approval.
-func (b *Book) Pending(context.Context, muster.County) ([]muster.HostStanding, error) {
+// PendingPage are hosts that wait for approval, the longest waiting first.
+func (b *Book) PendingPage(_ context.Context, county muster.County, after muster.HostID, limit int) ([]muster.HostStanding, error) {
 	var list []muster.HostStanding
 	for _, h := range b.Fleet {
-		if h.State == muster.HostPending {
+		if h.State == muster.HostPending && (county == "" || h.County == county) {
 			list = append(list, h)
 		}
 	}
-	return list, nil
+	slices.SortStableFunc(list, func(x, y muster.HostStanding) int { return x.FirstSeen.Compare(y.FirstSeen) })
+	list = list[1+slices.IndexFunc(list, func(h muster.HostStanding) bool { return h.ID == after }):]
+	return list[:min(limit, len(list))], nil
 }
 
 // Expected are the county's expected hosts.

@@ -2,6 +2,7 @@ package storybook
 
 import (
 	"context"
+	"io/fs"
 	"time"
 
 	"github.com/passmuster/muster"
@@ -16,6 +17,7 @@ type Records struct {
 	Logged   []muster.LogEntry
 	People   map[muster.County][]muster.Contact
 	Asked    []muster.Ask
+	Uploads  map[string]muster.Upload
 }
 
 // Days from the one to the other.
@@ -76,4 +78,13 @@ func (r *Records) Asks(_ context.Context, county muster.County, open bool, limit
 		}
 	}
 	return list, nil
+}
+
+// Upload is what became of sealed files.
+func (r *Records) Upload(_ context.Context, id string) (muster.Upload, error) {
+	u, ok := r.Uploads[id]
+	if !ok {
+		return u, fs.ErrNotExist
+	}
+	return u, nil
 }

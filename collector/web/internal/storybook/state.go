@@ -143,8 +143,10 @@ func Example(now time.Time) *Book {
 	b.note(now)
 	b.carry(now)
 	b.excuse(now)
+	b.vouch(now)
 	b.recall(now)
 	b.spread(now)
+	b.wait(now)
 	slices.SortStableFunc(b.Transitions, func(x, y muster.Transition) int { return y.ReceivedAt.Compare(x.ReceivedAt) })
 	return b
 }

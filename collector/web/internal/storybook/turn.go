@@ -14,6 +14,7 @@ func (b *Book) Turn(n int, now time.Time) muster.County {
 	at := slices.IndexFunc(b.Fleet, func(h muster.HostStanding) bool { return h.ID == hosts[n*37%len(hosts)].ID })
 	h := &b.Fleet[at]
 	h.LastSeen, h.CollectedAt, h.Seq = now, now, h.Seq+1
+	b.Reports[h.ID] = slices.Insert(b.Reports[h.ID], 0, muster.ReportStanding{Host: h.ID, Seq: h.Seq, Way: muster.WayUplink, Evidence: true, ReceivedAt: now, CollectedAt: now})
 	var all []muster.Finding
 	turned := false
 	for i := range b.Findings {
