@@ -46,6 +46,7 @@ test-windows: ## run the Windows tables' tests under wine
 
 test-packages:
 	packaging/install packaging/test-packages.txt
+	packaging/axe
 
 lint: ## formatting, vet for Linux and Windows, staticcheck, Rego
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt: $$bad"; exit 1; }
@@ -79,6 +80,7 @@ load: build test-packages ## what both stores take in, answer and weigh, for 100
 
 bench: build load ## times and sizes, with their targets (BENCH='-only day' runs a part)
 	$(GO) run ./internal/bench -bin bin $(BENCH)
+	$(GO) run ./collector/web/internal/shots -paint 10
 
 fuzz: ## every fuzz test for FUZZTIME each
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \

@@ -1,8 +1,9 @@
-// Command shots photographs the dashboard with a local Chromium, at four
-// widths, light and dark. Without a URL it shows an invented state; a
-// collector's login link is followed first.
+// Command shots photographs the dashboard with a local Chromium, at four widths, light
+// and dark. Without a URL it shows an invented state, which is the same on every day; a
+// collector's login link is followed first. It can say which pictures differ from those
+// of an earlier folder, or instead of all that how soon pages are seen.
 //
-//	go run ./collector/web/internal/shots -out DIR [LINK]
+//	go run ./collector/web/internal/shots -out DIR [-compare EARLIER] [LINK]
 package main
 
 import (
@@ -19,35 +20,45 @@ import (
 	"strings"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/collector/web"
+	"github.com/passmuster/muster/collector/web/internal/browser"
 	"github.com/passmuster/muster/collector/web/internal/storybook"
 	"github.com/passmuster/muster/policies"
 )
 
+// options are the command line.
+type options struct {
+	out, pages, widths, earlier string
+	share                       float64
+	paint                       int
+}
+
 func main() {
-	out := flag.String("out", "shots", "folder for the pictures")
-	pages := flag.String("pages", "", "comma-separated paths; default: one of each kind")
-	widths := flag.String("widths", "320,375,1440,2560", "comma-separated widths in CSS pixels")
+	var o options
+	flag.StringVar(&o.out, "out", "shots", "folder for the pictures")
+	flag.StringVar(&o.pages, "pages", "", "comma-separated paths; default: one of each kind")
+	flag.StringVar(&o.widths, "widths", "320,375,1440,2560", "comma-separated widths in CSS pixels")
+	flag.StringVar(&o.earlier, "compare", "", "folder of earlier pictures: say which differ, and fail if any does")
+	flag.Float64Var(&o.share, "share", 0.001, "of its pixels that may differ in a picture, with -compare")
+	flag.IntVar(&o.paint, "paint", 0, "instead of pictures, how soon each page is seen, of so many times")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *out, *pages, *widths, flag.Arg(0)); err != nil {
+	if err := run(ctx, o, flag.Arg(0)); err != nil {
 		fmt.Fprintln(os.Stderr, "shots: error:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out, pages, widths, base string) error {
+func run(ctx context.Context, o options, base string) error {
 	if base == "" {
 		var stop func()
 		var err error
-		if base, pages, stop, err = serve(pages); err != nil {
+		if base, stop, err = serve(&o); err != nil {
 			return err
 		}
 		defer stop()
@@ -57,38 +68,43 @@ func run(ctx context.Context, out, pages, widths, base string) error {
 		return err
 	}
 	base = link.Scheme + "://" + link.Host
-	if pages == "" {
-		pages = "/"
-	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return fmt.Errorf("make folder for pictures: %w", err)
+	if o.pages == "" {
+		o.pages = "/"
 	}
 	profile, err := os.MkdirTemp("", "shots")
 	if err != nil {
 		return fmt.Errorf("make browser profile: %w", err)
 	}
 	defer os.RemoveAll(profile)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.UserDataDir(profile),
-		chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
-	ctx, cancel := chromedp.NewExecAllocator(ctx, options...)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	ctx, cancel = chromedp.NewContext(ctx)
-	defer cancel()
-	ctx, cancel = context.WithTimeout(ctx, 5*time.Minute)
-	defer cancel()
+	ctx, stop, err := browser.Start(ctx, profile)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	if err := chromedp.Do(ctx, chromedp.Navigate(link.String())); err != nil {
 		return fmt.Errorf("open %s: %w", base, err)
 	}
-	for path := range strings.SplitSeq(pages, ",") {
-		for width := range strings.SplitSeq(widths, ",") {
+	if o.paint > 0 {
+		return paint(ctx, os.Stdout, base, o)
+	}
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return fmt.Errorf("make folder for pictures: %w", err)
+	}
+	for path := range strings.SplitSeq(o.pages, ",") {
+		for width := range strings.SplitSeq(o.widths, ",") {
 			for _, scheme := range []string{"light", "dark"} {
-				if err := shoot(ctx, base+path, width, scheme, filepath.Join(out, name(path)+"-"+width+"-"+scheme+".png")); err != nil {
+				if err := shoot(ctx, base+path, width, scheme, filepath.Join(o.out, name(path)+"-"+width+"-"+scheme+".png")); err != nil {
 					return fmt.Errorf("photograph %s: %w", path, err)
 				}
 			}
 		}
 	}
-	return nil
+	if o.earlier == "" {
+		return nil
+	}
+	return compare(os.Stdout, o.earlier, o.out, o.share)
 }
 
 func name(path string) string {
@@ -104,10 +120,10 @@ func shoot(ctx context.Context, page, width, scheme, file string) error {
 	if _, err := fmt.Sscan(width, &w); err != nil {
 		return fmt.Errorf("width %q is not a number: %w", width, err)
 	}
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(w, 900), media(scheme), chromedp.Navigate(page)); err != nil {
+	if err := chromedp.Do(ctx, browser.Screen(w, scheme), chromedp.Navigate(page)); err != nil {
 		return err
 	}
-	over, err := chromedp.Run(ctx, chromedp.Evaluate[int64](`document.documentElement.scrollWidth - document.documentElement.clientWidth`))
+	over, err := chromedp.Run(ctx, browser.Over())
 	if err != nil {
 		return err
 	}
@@ -121,18 +137,10 @@ func shoot(ctx context.Context, page, width, scheme, file string) error {
 	return os.WriteFile(file, png, 0o644)
 }
 
-// media sets what the browser says of its owner's taste.
-func media(scheme string) chromedp.Action[chromedp.Void] {
-	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
-		return err
-	})
-}
-
-// serve shows the invented state on loopback, and picks a page of each kind.
-func serve(pages string) (base, picked string, stop func(), err error) {
-	now := time.Now().UTC()
+// serve shows the invented state on loopback, at an instant that stands still, and picks
+// a page of each kind, or of the four that people are at most, where none is asked for.
+func serve(o *options) (base string, stop func(), err error) {
+	now := time.Date(2026, 11, 3, 15, 4, 0, 0, time.UTC)
 	book := storybook.Example(now)
 	real := policies.Catalogue()
 	for i, c := range book.Catalogue {
@@ -140,24 +148,22 @@ func serve(pages string) (base, picked string, stop func(), err error) {
 			book.Catalogue[i].Facts, book.Catalogue[i].Also, book.Catalogue[i].Lists = real[at].Facts, real[at].Also, real[at].Lists
 		}
 	}
-	h, err := web.New(web.Options{Reader: book, Catalogue: book.Catalogue, Facts: policies.EmbeddedFacts(), Waivers: book.Waivers, Name: "State of Wyoming", Now: func() time.Time { return now }})
+	h, err := web.New(web.Options{Reader: book, Catalogue: book.Catalogue, Facts: policies.EmbeddedFacts(), Waivers: book.Waivers, Attestations: book.Attestations, Held: book.Held, Diff: book.Diff, Name: "State of Wyoming", Now: func() time.Time { return now }})
 	if err != nil {
-		return "", "", nil, err
+		return "", nil, err
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", "", nil, err
+		return "", nil, err
 	}
 	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Second}
 	go server.Serve(l) //nolint:errcheck // it ends with stop
-	if pages == "" {
-		worst := book.Fleet[0]
-		for _, host := range book.Fleet {
-			if host.Summary.Fail+host.Summary.Unknown > worst.Summary.Fail+worst.Summary.Unknown {
-				worst = host
-			}
+	if o.pages == "" {
+		pages := append(book.Paths(web.Patterns()), "/nothing")
+		if o.paint > 0 {
+			pages = book.Paths([]string{"GET /{$}", "GET /counties/{county}", "GET /hosts/{host}", "GET /controls/{control}"})
 		}
-		pages = strings.Join([]string{"/", "/counties/" + string(worst.County), "/hosts/" + string(worst.ID), "/controls/MVS-BAK-01", "/nothing"}, ",")
+		o.pages = strings.Join(pages, ",")
 	}
-	return "http://" + l.Addr().String(), pages, func() { _ = server.Close() }, nil
+	return "http://" + l.Addr().String(), func() { _ = server.Close() }, nil
 }

@@ -1,15 +1,13 @@
 package main
 
 import (
-	"context"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
-
 	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/collector/web/internal/browser"
 )
 
 // TestTour opens every page as everyone.
@@ -21,15 +19,13 @@ func TestTour(t *testing.T) {
 	t.Log(said.String())
 }
 
-// browser is a Chromium before the stage.
-type browser struct {
-	*testing.T
+// sight is a Chromium before the stage.
+type sight struct {
+	*browser.Tab
 	*stage
-	ctx  context.Context
-	base string
 }
 
-func open(t *testing.T) *browser {
+func open(t *testing.T) *sight {
 	t.Helper()
 	s, err := newStage(time.Now())
 	if err != nil {
@@ -38,80 +34,41 @@ func open(t *testing.T) *browser {
 	done := make(chan error, 1)
 	go func() { done <- s.live.Run(t.Context()) }()
 	server := httptest.NewServer(s)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
-	ctx, cancelBrowser := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, cancelTab := chromedp.NewContext(ctx)
-	ctx, cancelTime := context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(func() {
-		cancelTime()
-		_ = chromedp.Cancel(ctx)
-		cancelTab()
-		cancelBrowser()
 		close(s.changes)
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 		server.Close()
 	})
-	return &browser{t, s, ctx, server.URL}
+	b := browser.Open(t, server.URL)
+	b.Do(browser.Screen(1200, "light"))
+	return &sight{b, s}
 }
 
-func (b *browser) visit(path string) {
+// listen opens a page and waits until it is live. Its pauses, which are for people, are
+// short from then on.
+func (b *sight) listen(path string) {
 	b.Helper()
-	if err := chromedp.Do(b.ctx, chromedp.EmulateViewport(1200, 900), chromedp.Navigate(b.base+path)); err != nil {
-		b.Fatal(err)
-	}
-}
-
-func value[T any](b *browser, script string) T {
-	b.Helper()
-	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](script))
-	if err != nil {
-		b.Fatalf("%s: %v", script, err)
-	}
-	return v
-}
-
-// wait until a script is true.
-func (b *browser) wait(script string) {
-	b.Helper()
-	for !value[bool](b, script) {
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-b.ctx.Done():
-			b.Fatalf("never: %s", script)
-		}
-	}
-}
-
-// is wants all of the scripts true.
-func (b *browser) is(scripts ...string) {
-	b.Helper()
-	for _, script := range scripts {
-		if !value[bool](b, script) {
-			b.Errorf("not so: %s", script)
-		}
-	}
-}
-
-func (b *browser) press(keys string) {
-	b.Helper()
-	if err := chromedp.Do(b.ctx, chromedp.KeyEvent(keys)); err != nil {
-		b.Fatal(err)
-	}
+	b.Visit(path)
+	b.Wait(`document.getElementById("live")?.textContent === "Live"`)
+	browser.Value[bool](b.Tab, `(() => {
+		const later = window.setTimeout;
+		window.setTimeout = (what, pause, ...rest) => later(what, Math.min(pause, 50), ...rest);
+		return true;
+	})()`)
 }
 
 // change turns the state, and waits until the page has said so.
-func (b *browser) change() {
+func (b *sight) change() {
 	b.Helper()
-	value[bool](b, `document.querySelector("body > [role=status]").textContent = "", true`)
+	browser.Value[bool](b.Tab, `document.querySelector("body > [role=status]").textContent = "", true`)
 	county, err := b.turn()
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.changes <- []muster.County{county}
-	b.wait(`document.querySelector("body > [role=status]").textContent.startsWith("Updated just now: ")`)
+	b.Wait(`document.querySelector("body > [role=status]").textContent.startsWith("Updated just now: ")`)
 }
 
 // words of the page but those of times and of forms, and what they should be.
@@ -126,13 +83,15 @@ const asServed = `(async () => {
 
 func TestPagesAreLive(t *testing.T) {
 	b := open(t)
-	b.visit("/changes")
-	b.wait(`document.getElementById("live").textContent === "Live"`)
+	b.listen("/changes")
 	// Someone is about to follow a link, has opened something and typed something.
-	value[bool](b, `(() => {
+	browser.Value[bool](b.Tab, `(() => {
 		const links = [...document.querySelectorAll("main a[href^='/hosts/']")];
 		window.link = links[2];
 		window.leads = link.href;
+		window.fresh = 0;
+		const count = () => { fresh = Math.max(fresh, document.querySelectorAll(".fresh").length); };
+		new MutationObserver(count).observe(document.body, { subtree: true, attributeFilter: ["class"] });
 		link.focus();
 		const make = (html) => document.querySelector("main").append(new DOMParser().parseFromString(html, "text/html").body.firstChild);
 		make('<form id="mine"><input name="why"></form>');
@@ -141,74 +100,73 @@ func TestPagesAreLive(t *testing.T) {
 		return true;
 	})()`)
 	b.change()
-	b.is(`document.activeElement === link && link.href === leads`, `document.forms.mine.why.value === "half a sentence"`,
-		`document.querySelectorAll(".fresh").length > 0`)
-	if ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](asServed, chromedp.EvalAwaitPromise)); err != nil || !ok {
-		t.Errorf("the page is not what the collector serves: %v %v", ok, err)
+	b.Is(`document.activeElement === link && link.href === leads`, `document.forms.mine.why.value === "half a sentence"`,
+		`fresh > 0`)
+	if !browser.Value[bool](b.Tab, asServed) {
+		t.Error("the page is not what the collector serves")
 	}
 	// A form that nobody uses any more goes when the page has none.
-	value[bool](b, `document.forms.mine.why.value = "", true`)
+	browser.Value[bool](b.Tab, `document.forms.mine.why.value = "", true`)
 	b.change()
-	b.is(`!document.forms.mine`, `document.activeElement === link && link.href === leads`)
+	b.Is(`!document.forms.mine`, `document.activeElement === link && link.href === leads`)
 }
 
 func TestOpenedPartsStayOpen(t *testing.T) {
 	b := open(t)
-	b.visit("/")
-	b.wait(`document.getElementById("live").textContent === "Live"`)
-	value[bool](b, `(() => {
+	b.listen("/")
+	browser.Value[bool](b.Tab, `(() => {
 		for (const one of document.querySelectorAll("main details")) one.open = true;
 		window.opened = [...document.querySelectorAll("main details")];
 		return true;
 	})()`)
-	b.is(`opened.length > 0`)
+	b.Is(`opened.length > 0`)
 	b.change()
-	b.is(`opened.every((one) => one.isConnected && one.open)`)
+	b.Is(`opened.every((one) => one.isConnected && one.open)`)
 }
 
 func TestThePastIsNotLive(t *testing.T) {
 	b := open(t)
-	b.visit("/?as_of=" + time.Now().UTC().AddDate(0, 0, -7).Format(time.DateOnly))
-	b.wait(`document.querySelector("footer button")?.textContent === "Keys"`) // the script has run
-	b.is(`!document.getElementById("live")`, `!document.querySelector("[data-live]")`, `!document.querySelector("[data-now]")`)
+	b.Visit("/?as_of=" + time.Now().UTC().AddDate(0, 0, -7).Format(time.DateOnly))
+	b.Wait(`document.querySelector("footer button")?.textContent === "Keys"`) // the script has run
+	b.Is(`!document.getElementById("live")`, `!document.querySelector("[data-live]")`, `!document.querySelector("[data-now]")`)
 }
 
 func TestTimesGoOn(t *testing.T) {
 	b := open(t)
-	b.visit("/")
-	b.wait(`document.querySelector("footer button")?.textContent === "Keys"`)
-	b.is(`[...document.querySelectorAll("time")].every((one) => /^\d+ [A-Z][a-z]+ 20\d\d, \d\d:\d\d [A-Z]/.test(one.title))`)
+	b.Visit("/")
+	b.Wait(`document.querySelector("footer button")?.textContent === "Keys"`)
+	b.Is(`[...document.querySelectorAll("time")].every((one) => /^\d+ [A-Z][a-z]+ 20\d\d, \d\d:\d\d [A-Z]/.test(one.title))`)
 }
 
 func TestKeys(t *testing.T) {
 	b := open(t)
-	b.visit("/")
-	b.wait(`document.querySelector("footer button")?.textContent === "Keys"`)
-	b.press("?")
-	b.is(`document.querySelector("dialog").open`, `document.querySelector("dialog").textContent.includes("Policies")`)
-	b.press("\u001b")
-	b.wait(`!document.querySelector("dialog").open`)
-	b.press("/")
-	b.is(`document.activeElement.id === "q"`)
-	b.press("?g")
-	b.is(`!document.querySelector("dialog").open`, `document.activeElement.value.endsWith("?g")`)
-	value[bool](b, `document.activeElement.blur(), true`)
-	b.press("gp")
-	b.wait(`location.pathname === "/policies" && document.readyState === "complete"`)
+	b.Visit("/")
+	b.Wait(`document.querySelector("footer button")?.textContent === "Keys"`)
+	b.Press("?")
+	b.Is(`document.querySelector("dialog").open`, `document.querySelector("dialog").textContent.includes("Policies")`)
+	b.Press("\u001b")
+	b.Wait(`!document.querySelector("dialog").open`)
+	b.Press("/")
+	b.Is(`document.activeElement.id === "q"`)
+	b.Press("?g")
+	b.Is(`!document.querySelector("dialog").open`, `document.activeElement.value.endsWith("?g")`)
+	browser.Value[bool](b.Tab, `document.activeElement.blur(), true`)
+	b.Press("gp")
+	b.Wait(`location.pathname === "/policies" && document.readyState === "complete"`)
 	// Off, and off on the next page too.
-	value[bool](b, `document.querySelector("footer button").click(), document.querySelector("dialog input").click(), document.querySelector("dialog form button").click(), true`)
-	b.wait(`!document.querySelector("dialog").open`)
-	b.visit("/")
-	b.wait(`document.querySelector("footer button")?.textContent === "Keys"`)
-	b.press("?")
-	b.is(`!document.querySelector("dialog").open`)
+	browser.Value[bool](b.Tab, `document.querySelector("footer button").click(), document.querySelector("dialog input").click(), document.querySelector("dialog form button").click(), true`)
+	b.Wait(`!document.querySelector("dialog").open`)
+	b.Visit("/")
+	b.Wait(`document.querySelector("footer button")?.textContent === "Keys"`)
+	b.Press("?")
+	b.Is(`!document.querySelector("dialog").open`)
 }
 
 func TestUploadShowsTheAnswer(t *testing.T) {
 	b := open(t)
-	b.visit("/policies")
-	b.wait(`document.querySelector("footer button")?.textContent === "Keys"`)
-	value[bool](b, `(() => {
+	b.Visit("/policies")
+	b.Wait(`document.querySelector("footer button")?.textContent === "Keys"`)
+	browser.Value[bool](b.Tab, `(() => {
 		const html = '<form action="/courier" method="post" enctype="multipart/form-data" data-upload><input type="file" name="file"><button>Send</button></form>';
 		document.querySelector("main").append(new DOMParser().parseFromString(html, "text/html").body.firstChild);
 		const files = new DataTransfer();
@@ -217,6 +175,6 @@ func TestUploadShowsTheAnswer(t *testing.T) {
 		document.querySelector("[data-upload] button").click();
 		return true;
 	})()`)
-	b.wait(`document.querySelector("h1").textContent === "This was not done"`)
-	b.is(`document.activeElement.id === "main"`, `document.title.startsWith("This was not done")`)
+	b.Wait(`document.querySelector("h1").textContent === "This was not done"`)
+	b.Is(`document.activeElement.id === "main"`, `document.title.startsWith("This was not done")`)
 }
