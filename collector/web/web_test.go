@@ -149,7 +149,7 @@ func TestOneHost(t *testing.T) {
 			b.Findings = append(b.Findings, muster.FindingStanding{Host: h.ID, Control: "MVS-LOG-02", Status: muster.StatusFail, Since: now})
 		},
 			[]string{"1 of 1 computer meets", "Event logs are large enough medium"},
-			[]string{"1 of 1 computer meets the baseline. Only smaller things remain.", "Meets 1 less urgent", "Then"},
+			[]string{"1 of 1 computer meets the baseline. Only smaller things remain.", "Meets 1 less urgent", "Smaller things to fix"},
 			[]string{"Nothing that matters most is missing. Smaller things remain.", "Then 1", "since just now"},
 			nil},
 		"UnknownControl": {func(h *muster.HostStanding, b *storybook.Book) {
