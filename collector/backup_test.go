@@ -181,10 +181,27 @@ func TestSealedBackup(t *testing.T) {
 	cut(t, name, keys[0])
 }
 
-// cut refuses a backup that ends early, wherever, or is changed.
+// cut refuses a backup that ends early, wherever, or says something else. Some bits of a
+// compressed stream say nothing.
 func cut(t *testing.T, name string, keys seal.Keys) {
 	t.Helper()
 	whole, err := os.ReadFile(name)
+	must(t, err)
+	said := func(b []byte) ([]byte, error) {
+		r, err := openBackup(bytes.NewReader(b), keys)
+		if err != nil {
+			return nil, err
+		}
+		defer r.close()
+		for err == nil {
+			_, err = r.next()
+		}
+		if err == io.EOF {
+			err = nil
+		}
+		return r.sum.Sum(nil), err
+	}
+	says, err := said(whole)
 	must(t, err)
 	for n := 0; n < len(whole); n += 1 + len(whole)/50 {
 		if _, _, err := checkBackup(bytes.NewReader(whole[:n]), keys); err == nil {
@@ -192,7 +209,7 @@ func cut(t *testing.T, name string, keys seal.Keys) {
 		}
 		other := bytes.Clone(whole)
 		other[n] ^= 0x40
-		if _, _, err := checkBackup(bytes.NewReader(other), keys); err == nil {
+		if got, err := said(other); err == nil && !bytes.Equal(got, says) {
 			t.Errorf("with another byte at %d of %d it is taken", n, len(whole))
 		}
 	}
