@@ -16,10 +16,13 @@ import (
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/internal/wire"
+	"github.com/passmuster/muster/policies"
 )
 
 // controls of the baseline.
 const controls = 60
+
+var baseline = sync.OnceValue(policies.Catalogue)
 
 // host signs reports as an agent does.
 type host struct {
@@ -59,7 +62,7 @@ func newHost(n int) (*host, error) {
 }
 
 func county(n int) muster.County { return muster.County(fmt.Sprintf("56%03d", 2*(n%counties)+1)) }
-func control(i int) string       { return fmt.Sprintf("MVS-LOAD-%02d", i+1) }
+func control(i int) string       { return baseline()[i].ID }
 func hostname(n int) string      { return fmt.Sprintf("PC-%06d", n) }
 func status(n, i, turn int) muster.Status {
 	return [...]muster.Status{muster.StatusPass, muster.StatusPass, muster.StatusPass, muster.StatusPass, muster.StatusPass,
