@@ -1,9 +1,11 @@
 package muster
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -94,5 +96,6 @@ func (e *CustodyEvent) Sane() bool {
 	acts := []string{CustodyWrote, CustodyRelayed, CustodyReceived, CustodyReturned}
 	_, err := ParseHostID(string(e.Host))
 	return err == nil && slices.Contains(acts, e.Act) && e.By != "" && len(e.By) <= 255 && utf8.ValidString(e.By) &&
-		len(e.File) == 16 && strings.Trim(e.File, "0123456789abcdef") == "" && e.From > 0 && e.From <= e.To
+		!strings.ContainsFunc(e.By, unicode.IsControl) && len(e.File) == 16 && strings.Trim(e.File, "0123456789abcdef") == "" &&
+		e.From > 0 && e.From <= e.To && e.To <= math.MaxInt64
 }

@@ -21,6 +21,9 @@ import (
 // maxBundle bounds a packed bundle, in bytes.
 const maxBundle = 16 << 20
 
+// maxVersion of a policy: numbers in JSON are exact up to it.
+const maxVersion = 1 << 53
+
 // Publish keeps a signed bundle (tar.gz) and offers it as far as the ring.
 // Hosts verify its signature with their own keys; here it must only be signed.
 // Its version must be above every other: an error that is fs.ErrExist where it
@@ -238,6 +241,9 @@ func readBundle(data []byte) (*bundle, error) {
 	b.revision, b.version = manifest.Revision, manifest.Metadata.Muster.Version
 	if b.version < 1 {
 		return nil, errors.New("the bundle has no version number: muster policy build --version gives it one")
+	}
+	if b.version > maxVersion {
+		return nil, fmt.Errorf("version %d leaves none above it: build it with one of at most %d", b.version, int64(maxVersion))
 	}
 	if err := json.Unmarshal(files["controls.json"], &b.controls); err != nil || len(b.controls) == 0 {
 		return nil, errors.New("the bundle has no controls.json with a catalogue: muster policy build makes it")

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/passmuster/muster"
 )
@@ -97,7 +98,12 @@ func (s *server) returned(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// clip bounds the name of a file.
+// clip bounds the name of a file, which PostgreSQL takes without control characters only.
 func clip(name string) string {
-	return strings.ToValidUTF8(name[:min(len(name), maxName)], "")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(name[:min(len(name), maxName)], ""))
 }

@@ -90,9 +90,14 @@ func (l *lab) sender(list ...Hook) *Sender {
 // send sends what is due, and tells how many requests came.
 func (l *lab) send(s *Sender) int {
 	l.Helper()
-	before := len(l.got)
+	came := func() int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.got)
+	}
+	before := came()
 	must(l.T, s.Send(l.Context()))
-	return len(l.got) - before
+	return came() - before
 }
 
 func (l *lab) deliveries() []muster.Delivery {

@@ -216,7 +216,12 @@ func (g *Ingest) custody(ctx context.Context, head *seal.Head, peer muster.Peer,
 	if !proven {
 		return nil
 	}
-	steps := ret.Custody
+	var steps []muster.CustodyEvent
+	for _, e := range ret.Custody {
+		if e.Sane() { // the numbers are what the head says
+			steps = append(steps, e)
+		}
+	}
 	for _, e := range head.Custody {
 		// What was received here this collector knows by itself.
 		if e.Host == head.Host && e.Act != muster.CustodyReceived && e.Sane() && sane(e.At) {

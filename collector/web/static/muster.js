@@ -53,14 +53,14 @@ const main = document.getElementById("main");
 const said = make("p", { className: "unseen", role: "status" });
 document.body.append(said);
 
-// A form is left alone while someone is in it, or has changed it.
+// A form is left alone while someone is in it, is about to press its button, or has changed it.
 function edited(field) {
   if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
   if (field.type === "file") return field.files.length > 0;
   if (field.options) return field.selectedIndex !== Math.max(0, [...field.options].findLastIndex((o) => o.defaultSelected));
   return "defaultValue" in field && field.value !== field.defaultValue;
 }
-const busy = (form) => form.contains(document.activeElement) || [...form.elements].some(edited);
+const busy = (form) => form.contains(document.activeElement) || form.matches(":hover") || [...form.elements].some(edited);
 const holds = (node) => node.localName === "form" ? busy(node) : node.querySelectorAll && [...node.querySelectorAll("form")].some(busy);
 
 // What makes a node the same one in two versions of a page: a row is known by where its
