@@ -3,16 +3,12 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"maps"
 	"net/url"
 	"os"
 	"slices"
 	"time"
-
-	driver "modernc.org/sqlite"
-	codes "modernc.org/sqlite/lib"
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/collector/store"
@@ -100,10 +96,9 @@ func (s *Store) Once(ctx context.Context, job string, do func(context.Context) e
 		return false, wrap(what, err)
 	}
 	defer conn.Close()
-	var e *driver.Error
 	_, err = conn.ExecContext(ctx, `BEGIN EXCLUSIVE`)
 	switch {
-	case errors.As(err, &e) && e.Code()&0xff == codes.SQLITE_BUSY:
+	case busy(err):
 		return false, nil
 	case err != nil:
 		return false, wrap(what, err)

@@ -114,16 +114,13 @@ func (s *Store) open(ctx context.Context, path string) error {
 
 // Another process is given so long to get on with its migration.
 const (
-	migrateTries = 20
-	migratePause = 50 * time.Millisecond
+	migratePatience = 15 * time.Second
+	migratePause    = 50 * time.Millisecond
 )
 
 func (s *Store) migrate(ctx context.Context) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return err
-	}
-	if err := s.refuseTrial(ctx); err != nil {
 		return err
 	}
 	p, err := goose.NewProvider(goose.DialectSQLite3, s.writer, files, goose.WithDisableGlobalRegistry(true))
@@ -132,8 +129,18 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	sources := p.ListSources()
 	newest := sources[len(sources)-1].Version
-	for before, tries := int64(-1), 0; ; {
-		have, err := p.GetDBVersion(ctx)
+	for before, moved := int64(-1), time.Now(); ; {
+		var have int64
+		trial, err := s.trial(ctx)
+		if trial {
+			err = errTrial
+		}
+		if err != nil && !busy(err) {
+			return err
+		}
+		if err == nil {
+			have, err = p.GetDBVersion(ctx)
+		}
 		if err == nil && have > newest {
 			return fmt.Errorf("its schema %d is newer than this program (%d): use the newer release", have, newest)
 		}
@@ -141,11 +148,11 @@ func (s *Store) migrate(ctx context.Context) error {
 			_, err = p.Up(ctx)
 		}
 		// Where another process migrates at this moment it wins, and there is less to
-		// do; it may also just hold the lock.
+		// do; it may also just hold the lock, for which SQLite does not always wait.
 		if have > before {
-			before, tries = have, 0
+			before, moved = have, time.Now()
 		}
-		if tries++; err == nil || tries > migrateTries {
+		if err == nil || time.Since(moved) > migratePatience {
 			return err
 		}
 		select {
@@ -156,19 +163,18 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 }
 
-// refuseTrial refuses a file whose schema is that of a version which was never released.
-func (s *Store) refuseTrial(ctx context.Context) error {
+var errTrial = errors.New("it was made by a trial version of Muster, before the first release, and cannot be brought up to date: " +
+	"move the file away and start with a new one; hosts enroll again by themselves")
+
+// trial reports whether the schema is that of a version which was never released.
+func (s *Store) trial(ctx context.Context) (bool, error) {
 	var there, trial int
 	err := s.writer.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE name = 'goose_db_version'`).Scan(&there)
 	if err != nil || there == 0 {
-		return err
+		return false, err
 	}
 	err = s.writer.QueryRowContext(ctx, `SELECT count(*) FROM goose_db_version WHERE version_id BETWEEN 1 AND 9`).Scan(&trial)
-	if err == nil && trial > 0 {
-		err = errors.New("it was made by a trial version of Muster, before the first release, and cannot be brought up to date: " +
-			"move the file away and start with a new one; hosts enroll again by themselves")
-	}
-	return err
+	return trial > 0, err
 }
 
 // Close closes the file. Whatever was committed is safe without it.
@@ -330,6 +336,12 @@ func (t *statements) Close() error {
 		errs = append(errs, stmt.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// busy reports whether another process holds the file.
+func busy(err error) bool {
+	var e *driver.Error
+	return errors.As(err, &e) && e.Code()&0xff == codes.SQLITE_BUSY
 }
 
 // wrap names the operation and gives SQLite's and the package's errors the
