@@ -87,6 +87,8 @@ func (p countyTold) Advice() string {
 	switch {
 	case len(p.First) > 0:
 		return []string{"One thing", "Two things", "Three things"}[len(p.First)-1] + " to fix first:"
+	case p.Meeting == p.Hosts && p.Missing > 0:
+		return "But missing: " + count(p.Missing, "computer") + " that the county expects."
 	case p.Meeting == p.Hosts && len(p.Next)+len(p.Blind) == 0:
 		return "Nothing needs your attention today."
 	case p.Meeting == p.Hosts:

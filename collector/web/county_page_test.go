@@ -320,3 +320,10 @@ func TestManyCarriers(t *testing.T) {
 	b.Fleet[0].Profile = muster.Workstation
 	open(t, h, "/counties/56021").hasNot(t, "The pages of the others")
 }
+
+// A computer that is missing needs attention, however well the others are.
+func TestAdviceNamesTheMissing(t *testing.T) {
+	b, _ := one(nil)
+	b.Absent = []muster.ExpectedHost{{County: "56021", Name: "CLERK-09"}}
+	open(t, mustNew(t, b, b.Catalogue), "/counties/56021").has(t, "1 of 1 computer meets the baseline. But missing: 1 computer that the county expects.")
+}

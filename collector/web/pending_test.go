@@ -67,7 +67,7 @@ func TestPending(t *testing.T) {
 	d.has(t, "2 computers wait", "Who to call Night desk Dana Clerk +1 307 555 0142")
 	d.hasNot(t, "HELD-01")
 	open(t, h, "/pending?county=56021&done=approved-some&left="+string(ids[0])+"&left="+string(ids[3])+"&left=junk").has(t, "2 computers of those chosen were not approved.",
-		"NEW-01 "+string(ids[0])+": could not be approved just now.", string(ids[3])+": waits no more.")
+		"NEW-01 "+string(ids[0])+": could not be approved just now.", string(ids[3])+": is not on this page:")
 	open(t, h, "/pending?after="+string(ids[0])).has(t, "6 computers wait", "To the first that wait")
 	if d := open(t, h, "/pending?county=nowhere"); d.Code != http.StatusNotFound {
 		t.Errorf("a county that is none: %d", d.Code)
@@ -75,8 +75,8 @@ func TestPending(t *testing.T) {
 
 	// Who may not approve is shown no way to.
 	d = open(t, seenBy(t, b, web.Person{Role: muster.RoleViewer}), "/pending")
-	d.has(t, "BACK-01", "Before you approve one")
-	d.hasNot(t, "Approve those", "Decline", "Choose")
+	d.has(t, "BACK-01")
+	d.hasNot(t, "Before you approve one", "Call the election security staff", "Approve those", "Decline", "Choose")
 	d = open(t, seenBy(t, b, clerk), "/pending")
 	d.has(t, "2 computers wait", "until your state approves them", "Call the election security staff of State of Example.", "NEW-01", aloud(ids[0]))
 	d.hasNot(t, "HELD-01", "Approve", "Before you", "Dana")

@@ -270,7 +270,7 @@ type judgement struct{ Mark, Says, Way string }
 func (r releaseRow) Judgement() judgement {
 	run := fmt.Sprintf("%s of %s", number(r.Running), count(r.Offered, cmp.Or(r.whom(), "computer")))
 	run += map[bool]string{true: " runs it.", false: " run it."}[r.Running == 1]
-	worse := "Nothing that passed before stopped to pass under it."
+	worse := "Nothing that passed before stopped passing under it."
 	switch n := r.Worse(); {
 	case r.Compared == 0:
 		worse = "There is nothing to compare yet."
@@ -296,7 +296,7 @@ func (r releaseRow) Judgement() judgement {
 		return judgement{"fail", "Not yet: " + worse, fmt.Sprintf("%s Compared on %s of %s. Go on only if the new policy is meant to find that.",
 			r.worst(), number(r.Compared), count(r.Offered, r.whom()))}
 	}
-	j := judgement{"pass", fmt.Sprintf("Safe to go on: nothing that passed before stopped to pass on %s of %s.", number(r.Compared), count(r.Offered, r.whom())), ""}
+	j := judgement{"pass", fmt.Sprintf("Safe to go on: nothing that passed before stopped passing on %s of %s.", number(r.Compared), count(r.Offered, r.whom())), ""}
 	if n := r.unmet(); n > 0 {
 		j.Way = fmt.Sprintf("New controls do not pass in %s; nobody was judged by them before.", count(n, "case"))
 	}

@@ -91,7 +91,7 @@ func TestJudgement(t *testing.T) {
 		"NothingBefore": {release: muster.Release{Ring: muster.RingCanary}, member: muster.RingCanary, runs: true,
 			says: []string{"Too few to tell: 1 of 1 canary computer runs it. There is nothing to compare yet.", "had no report under another policy"}},
 		"Safe": {release: muster.Release{Ring: muster.RingCanary}, member: muster.RingCanary, runs: true, effect: muster.PolicyEffect{Compared: 1},
-			says: []string{"Safe to go on: nothing that passed before stopped to pass on 1 of 1 canary computer.", "No verdict changed on the 1 computer that took it.", "Offer version 7 to ring early"}},
+			says: []string{"Safe to go on: nothing that passed before stopped passing on 1 of 1 canary computer.", "No verdict changed on the 1 computer that took it.", "Offer version 7 to ring early"}},
 		"NewControl": {release: muster.Release{Ring: muster.RingEarly}, member: muster.RingCanary, runs: true,
 			effect: muster.PolicyEffect{Compared: 1, Changes: []muster.PolicyChange{{Control: "MVS-LOG-02", New: true, Became: muster.StatusFail, Hosts: 1}}},
 			says:   []string{"Safe to go on", "New controls do not pass in 1 case; nobody was judged by them before.", "Event logs are large enough medium MVS-LOG-02 new control Fails 1", "Offer version 7 to ring all"}},
@@ -99,7 +99,7 @@ func TestJudgement(t *testing.T) {
 			effect: muster.PolicyEffect{Compared: 1, Changes: []muster.PolicyChange{{Control: "MVS-ENC-01", Was: muster.StatusPass, Became: muster.StatusFail, Hosts: 1}}},
 			says:   []string{"Not yet: 1 verdict that passed before does not pass under it. The disk is encrypted (1). Compared on 1 of 1 canary computer.", "critical MVS-ENC-01 Passes Fails 1"}},
 		"Everywhere": {release: muster.Release{Ring: muster.RingAll}, runs: true, effect: muster.PolicyEffect{Compared: 1},
-			says: []string{"Offered to every computer: 1 of 1 computer runs it. Nothing that passed before stopped to pass under it."}, not: []string{"Offer version 7"}},
+			says: []string{"Offered to every computer: 1 of 1 computer runs it. Nothing that passed before stopped passing under it."}, not: []string{"Offer version 7"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, _ := one(func(h *muster.HostStanding, b *storybook.Book) {

@@ -143,7 +143,7 @@ func TestOneHost(t *testing.T) {
 			[]string{"1 of 1 computer meets"},
 			[]string{"1 of 1 computer meets"},
 			[]string{"Waived 1", "Why it is excused Waiver W-2026-014, which the policy in force does not hold."},
-			[]string{"1 waived", "Laramie County CLERK-01, 1 waived 0 of 1 0"}},
+			[]string{"and is waived on 1.", "1 waived", "Laramie County CLERK-01, 1 waived 0 of 1 0"}},
 		"LesserFail": {func(h *muster.HostStanding, b *storybook.Book) {
 			h.Summary = muster.Summary{Pass: 1, Fail: 1, MeetsBaseline: true}
 			b.Findings = append(b.Findings, muster.FindingStanding{Host: h.ID, Control: "MVS-LOG-02", Status: muster.StatusFail, Since: now})

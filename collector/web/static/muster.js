@@ -169,11 +169,11 @@ async function tell(changed) {
 
 // want looks at the page again: soon after a quiet time, else at a pace that leaves the
 // collector nineteen parts in twenty of its time.
-let wanted = false, looking = false, pace = 0;
+let wanted = false, looking = false, answered = false, pace = 0;
 
 async function want() {
   wanted = true;
-  if (looking) return;
+  if (looking || answered) return;
   looking = true;
   while (wanted && !document.hidden) {
     await sleep(Math.max(pace - performance.now(), Math.random() * 500));
@@ -309,6 +309,7 @@ document.addEventListener("submit", (event) => {
 
 // showPage puts the collector's answer in the place of this page.
 function showPage(page) {
+  answered = true; // it stays until it is read
   tellTimes(page);
   document.title = page.title;
   main.replaceChildren(...page.getElementById("main")?.childNodes ?? page.body.childNodes);

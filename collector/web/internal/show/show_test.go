@@ -177,4 +177,7 @@ func TestUploadShowsTheAnswer(t *testing.T) {
 	})()`)
 	b.Wait(`document.querySelector("h1").textContent === "This was not done"`)
 	b.Is(`document.activeElement.id === "main"`, `document.title.startsWith("This was not done")`)
+	b.changes <- nil
+	time.Sleep(2 * time.Second) // longer than the script waits before it asks again
+	b.Is(`document.querySelector("h1").textContent === "This was not done"`)
 }
