@@ -10,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/passmuster/muster"
 )
 
@@ -25,7 +23,7 @@ func Exceptions(files map[string][]byte) (waivers []muster.Waiver, attestations 
 			continue
 		}
 		var v any
-		if err := yaml.Unmarshal(files[name], &v); err != nil {
+		if err := ParseData(files[name], &v); err != nil {
 			return nil, nil, fmt.Errorf("read %s: %w", name, err)
 		}
 		if v == nil {

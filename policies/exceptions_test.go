@@ -54,3 +54,18 @@ func FuzzExceptions(f *testing.F) {
 		}
 	})
 }
+
+// A few bytes of aliases stand for gigabytes, in whichever file they are.
+func TestAliasesAreRefused(t *testing.T) {
+	text := []byte("waivers:\n- &a {id: W-1}\n- *a\n")
+	if _, _, err := policies.Exceptions(map[string][]byte{"data.yaml": text}); err == nil || !strings.Contains(err.Error(), "line 3 uses a YAML alias") {
+		t.Error(err)
+	}
+	if _, err := policies.Facts(map[string][]byte{"facts/a/data.yaml": []byte("a: &q {linux: SELECT 1}\nb: *q\n")}); err == nil {
+		t.Error("facts with aliases are read")
+	}
+	var v any
+	if err := policies.ParseData([]byte("# nothing\n"), &v); err != nil || v != nil {
+		t.Errorf("%v, %v", v, err)
+	}
+}

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/passmuster/muster"
 )
 
@@ -22,7 +20,7 @@ func Facts(files map[string][]byte) (map[string]muster.Fact, error) {
 			continue
 		}
 		var facts map[string]map[muster.Platform]string
-		if err := yaml.Unmarshal(files[name], &facts); err != nil {
+		if err := ParseData(files[name], &facts); err != nil {
 			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
 		for name, sql := range facts {

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"maps"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Bounds on a bundle, so that a small file cannot become a large one.
@@ -67,6 +69,32 @@ func untar(r io.Reader) (map[string][]byte, error) {
 		return nil, fmt.Errorf(garbled, err)
 	}
 	return files, nil
+}
+
+// ParseData reads a data file of a bundle, YAML or JSON, into v. It refuses aliases, by
+// which a few bytes stand for gigabytes.
+func ParseData(text []byte, v any) error {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil || doc.IsZero() {
+		return err
+	}
+	if line := aliased(&doc); line > 0 {
+		return fmt.Errorf("line %d uses a YAML alias: write out what it stands for", line)
+	}
+	return doc.Decode(v)
+}
+
+// aliased is the line of the first alias; 0 where there is none.
+func aliased(n *yaml.Node) int {
+	if n.Kind == yaml.AliasNode {
+		return n.Line
+	}
+	for _, c := range n.Content {
+		if line := aliased(c); line > 0 {
+			return line
+		}
+	}
+	return 0
 }
 
 // Graft puts a data file's value where its folder says, as OPA does.

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/policies"
 )
@@ -111,7 +109,7 @@ func (p *policy) sortRego(rego map[string]string) {
 // graft reads a data file and puts it where its folder says.
 func graft(root map[string]any, dir string, text []byte) error {
 	var v any
-	if err := yaml.Unmarshal(text, &v); err != nil {
+	if err := policies.ParseData(text, &v); err != nil {
 		return err
 	}
 	return policies.Graft(root, dir, v)
