@@ -171,7 +171,7 @@ func TestCourierForgedCustody(t *testing.T) {
 		{At: time.Unix(1793600000, 0), Act: muster.CustodyReceived, By: "State of Example", File: "0123456789abcdef", Host: h.id, From: 1, To: 9},
 		{At: time.Unix(1793600000, 0), Act: muster.CustodyRelayed, By: "a desk", File: "0123456789abcdef", Host: h.id, From: 1, To: 9},
 		// What a database cannot hold would keep all of the host's from being read.
-		{At: time.Unix(1793600000, 0), Act: muster.CustodyRelayed, By: "a desk", File: "0123456789abcdef", Host: h.id, From: 1, To: math.MaxUint64},
+		{At: time.Unix(1793600000, 0), Act: muster.CustodyRelayed, By: "another desk", File: "0123456789abcdef", Host: h.id, From: 1, To: math.MaxUint64},
 		{At: time.Unix(1793600000, 0), Act: muster.CustodyRelayed, By: "a\x00desk", File: "0123456789abcdef", Host: h.id, From: 1, To: 9},
 	}
 	l.expect(l.relay(h.pack(keys, []*wire.Frame{f}, h.statement(), custody...)), "", wire.CodeStored)
