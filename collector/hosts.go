@@ -46,8 +46,8 @@ func (c *Collector) RequestAudit(ctx context.Context, id muster.HostID, actor st
 
 // Expect makes the list the computers that the county says it has.
 func (c *Collector) Expect(ctx context.Context, county muster.County, list []muster.ExpectedHost, actor string) error {
-	if c.State != "" && county.State() != c.State { // only serve is told the state
-		return api.Refused(fmt.Errorf("expect hosts: county %s is not of state %s", county, c.State))
+	if err := c.ours(county); err != nil {
+		return api.Refused(fmt.Errorf("expect hosts: %w", err))
 	}
 	if len(list) > store.MaxExpected {
 		return api.Refused(fmt.Errorf("expect hosts: %d are more than the %d that one county can expect: shorten the list", len(list), store.MaxExpected))

@@ -124,11 +124,8 @@ func (c *Collector) SetRing(ctx context.Context, m muster.RingMember, actor stri
 		return api.Refused(errors.New("set ring: name a county or a host, one of them"))
 	}
 	if m.County != "" {
-		if _, err := muster.ParseCounty(string(m.County)); err != nil {
+		if err := c.ours(m.County); err != nil {
 			return api.Refused(fmt.Errorf("set ring: %w", err))
-		}
-		if c.State != "" && m.County.State() != c.State { // only serve is told the state
-			return api.Refused(fmt.Errorf("set ring: county %s is not of state %s", m.County, c.State))
 		}
 	}
 	if _, err := muster.ParseRing(string(m.Ring)); err != nil {

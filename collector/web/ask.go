@@ -64,16 +64,9 @@ func (s *server) ask(ctx context.Context, r *http.Request) (*view, error) {
 	}
 	trail := append(s.trail(county), link{"/exceptions" + suffixOf(s.person.Role, county, s.view), "Exceptions"})
 	v := &view{Title: "Ask for a waiver", Trail: trail, Here: "Ask for a waiver", About: county, Page: p}
+	v.Demo.counties(counties, county)
 	if county == "" {
-		for _, c := range counties {
-			v.Demo.county(c)
-		}
 		return v, nil
-	}
-	for _, c := range counties {
-		if c.County == county {
-			v.Demo.county(c)
-		}
 	}
 	if p.Host == nil {
 		page, err := s.Reader.Hosts(ctx, s.view, muster.HostQuery{County: county, Limit: hostsOffered + 1})

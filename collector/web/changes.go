@@ -177,11 +177,7 @@ func (s *server) changes(ctx context.Context, r *http.Request) (*view, error) {
 	p := &changesView{filter: s.filter("/changes", county, counties)}
 	p.Way, p.Ways = r.URL.Query().Get("way"), []link{{"", "Everything"}, {wayWorse, "What got worse"}, {wayBetter, "What got better"}}
 	v := &view{Title: "What changed", Trail: s.trail(county), Here: "What changed", Page: p}
-	for _, c := range counties {
-		if county == "" || c.County == county {
-			v.Demo.county(c)
-		}
-	}
+	v.Demo.counties(counties, county)
 	var next time.Time // that is not shown
 	if n := len(transitions); n == changesAll {
 		next = transitions[n-1].ReceivedAt

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/passmuster/muster"
@@ -68,9 +67,7 @@ func (s *server) countyEdit(ctx context.Context, r *http.Request) (*view, error)
 		p.List = lines(expected)
 	}
 	v := &view{Title: "Contacts and computers of " + name, Trail: s.trail(county), Here: "Contacts and computers", Page: p}
-	if i := slices.IndexFunc(counties, func(c muster.CountyStanding) bool { return c.County == county }); i >= 0 {
-		v.Demo.county(counties[i])
-	}
+	v.Demo.counties(counties, county)
 	return v, nil
 }
 

@@ -75,11 +75,7 @@ func (s *server) exceptions(ctx context.Context, r *http.Request) (*view, error)
 	}
 	p := &exceptionsPage{filter: s.filter("/exceptions", county, counties), About: county, More: map[string]int{}}
 	v := &view{Title: "Exceptions", Trail: s.trail(county), Here: "Exceptions", About: county, Page: p}
-	for _, c := range counties {
-		if county == "" || c.County == county {
-			v.Demo.county(c)
-		}
-	}
+	v.Demo.counties(counties, county)
 	if err := s.waivers(ctx, p, county); err != nil {
 		return nil, err
 	}

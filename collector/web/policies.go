@@ -68,9 +68,7 @@ func (s *server) policies(ctx context.Context, r *http.Request) (*view, error) {
 	}
 	p := &policiesPage{Rings: rings, Any: len(releases) > 0, Newest: before == 0}
 	v := &view{Title: "Policies", Trail: s.trail(""), Here: "Policies", Page: p}
-	for _, c := range counties {
-		v.Demo.county(c)
-	}
+	v.Demo.counties(counties, "")
 	for _, r := range releases {
 		row := s.row(r, releases, rings, use)
 		switch {

@@ -101,9 +101,7 @@ func (s *server) release(ctx context.Context, r *http.Request) (*view, error) {
 	v := &view{Title: fmt.Sprintf("Policy version %d", p.Version), Trail: append(s.trail(""), link{"/policies", "Policies"}),
 		Here: fmt.Sprintf("Version %d", p.Version), Page: p}
 	counties, err := s.Reader.Counties(ctx, muster.View{})
-	for _, c := range counties {
-		v.Demo.county(c)
-	}
+	v.Demo.counties(counties, "")
 	return v, err
 }
 
@@ -170,7 +168,6 @@ type comparedPart struct {
 type comparedThing struct {
 	Name, Title, Word string // Word: "New", "Removed", "Changed"
 	Severity          string // of a control that is new or removed
-	Control           bool
 	Lines             []comparedLine
 }
 
@@ -232,16 +229,16 @@ func (s *server) comparison(list []diff.Change) *comparison {
 
 // thing is what a change is about.
 func (s *server) thing(c diff.Change) comparedThing {
-	t := comparedThing{Name: c.Name, Word: "Changed", Control: c.Kind == diff.KindControl}
+	t, control := comparedThing{Name: c.Name, Word: "Changed"}, c.Kind == diff.KindControl
 	switch c.What {
 	case "added":
 		t.Word = "New"
 	case "removed":
 		t.Word = "Removed"
 	}
-	if t.Control && t.Word != "Changed" {
+	if control && t.Word != "Changed" {
 		t.Severity, t.Title, _ = strings.Cut(shown(c.Old+c.New, 200), ": ")
-	} else if t.Control {
+	} else if control {
 		t.Title = s.controls[c.Name].Title
 	}
 	if c.Kind == diff.KindRelease {

@@ -257,6 +257,15 @@ func (i *invented) county(c muster.CountyStanding) {
 	i.demo += c.Invented
 }
 
+// counties counts those of a page about one county, or with "" about all.
+func (i *invented) counties(list []muster.CountyStanding, about muster.County) {
+	for _, c := range list {
+		if about == "" || c.County == about {
+			i.county(c)
+		}
+	}
+}
+
 // All: the banner says it, and no mark beside each name has to.
 func (i invented) All() bool { return i.demo > 0 && i.demo == i.all }
 
