@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/cookiejar"
@@ -29,7 +30,8 @@ const (
 // dashboard asks a real collector before a filled database for whole pages, as a browser
 // does: signed in, one after the other, compressed.
 func dashboard(ctx context.Context, o options, d database, dsn, dir string, h *history) (err error) {
-	opts := collector.Options{Data: filepath.Dir(dsn), State: "56", Name: "State of Wyoming", Listen: "127.0.0.1:0", Now: h.now}
+	opts := collector.Options{Data: filepath.Dir(dsn), State: "56", Name: "State of Wyoming", Listen: "127.0.0.1:0", Now: h.now,
+		Logger: slog.New(slog.NewTextHandler(o.out, &slog.HandlerOptions{Level: slog.LevelError}))}
 	if d.name == postgresName {
 		opts.Data, opts.Database = dir, dsn
 	}

@@ -29,6 +29,7 @@ type options struct {
 	asks        int    // of every question
 	diskDays    int    // of hourly reports
 	kept        string // the address of a database that outlives pages
+	http        bool   // pages asks for whole pages only
 	out         io.Writer
 }
 
@@ -54,6 +55,7 @@ func main() {
 	flag.IntVar(&o.asks, "asks", 200, "how often each question is asked")
 	flag.IntVar(&o.diskDays, "year", 365, "days of hourly reports that the disk is measured with")
 	flag.StringVar(&o.kept, "kept", "", "with -only pages and -db: the address of a database that is filled where it is empty, and stays")
+	flag.BoolVar(&o.http, "http", false, "of the pages, only what a browser asks for, of a filled -kept")
 	only := flag.String("only", "", "one part: ingest, pages, disk")
 	on := flag.String("db", "", "one database: SQLite, PostgreSQL")
 	flag.Parse()

@@ -132,8 +132,10 @@ func pages(ctx context.Context, o options, d database, dir string) (err error) {
 			return err
 		}
 	}
-	if err := ask(ctx, o, d, dsn, h); err != nil {
-		return err
+	if !o.http {
+		if err := ask(ctx, o, d, dsn, h); err != nil {
+			return err
+		}
 	}
 	return dashboard(ctx, o, d, dsn, dir, h)
 }
