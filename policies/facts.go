@@ -32,17 +32,22 @@ func Facts(files map[string][]byte) (map[string]muster.Fact, error) {
 
 // EmbeddedFacts are those of the baseline.
 func EmbeddedFacts() map[string]muster.Fact {
+	files, err := embedded("facts")
+	facts, failed := Facts(files)
+	if err != nil || failed != nil {
+		return nil // cannot happen: the files are embedded and tested
+	}
+	return facts
+}
+
+// embedded are the sources in a folder.
+func embedded(folder string) (map[string][]byte, error) {
 	files := map[string][]byte{}
-	err := fs.WalkDir(sources, "facts", func(name string, d fs.DirEntry, err error) error {
+	return files, fs.WalkDir(sources, folder, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		files[name], err = sources.ReadFile(name)
 		return err
 	})
-	facts, failed := Facts(files)
-	if err != nil || failed != nil {
-		return nil // cannot happen: the files are embedded and tested
-	}
-	return facts
 }
