@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/passmuster/muster"
@@ -28,6 +29,8 @@ const (
 	// courierTime bounds how long one may take to come and be answered: a county's
 	// line can be slow.
 	courierTime = 15 * time.Minute
+	// maxTold is how many steps of an act a file can have when a stick says of another one.
+	maxTold = 4
 )
 
 // courier takes a sealed file that a connected computer relays. Whatever the
@@ -94,8 +97,9 @@ func (g *Ingest) Courier(w http.ResponseWriter, r *http.Request, peer muster.Pee
 	if head == nil {
 		return ret, nil
 	}
-	if err := g.custody(r.Context(), head, peer, ret); err != nil {
-		return nil, err
+	if err := g.custody(r.Context(), head, peer, ret); err != nil { // what is receipted must not wait for it
+		g.Logger.Error("custody not kept", "file", ret.File, "host", ret.Host, "error", err)
+		ret.Reason = cmp.Or(ret.Reason, "the way of the file could not be kept: its reports are taken all the same")
 	}
 	release, ok, err := g.offer(r.Context(), head.Host, head.PolicyDigest)
 	if err == nil && ok {
@@ -197,7 +201,8 @@ func blame(ret *seal.Return, err error) error {
 
 // custody keeps the way of the file, once a report in it has proven that it is
 // the host's, and puts it into the return. What the head says of earlier files is
-// what the stick says: nobody signed it.
+// what the stick says: nobody signed it. It is kept of files that came here, and little
+// of each, so that of some hundred files the collector's own steps always stay.
 func (g *Ingest) custody(ctx context.Context, head *seal.Head, peer muster.Peer, ret *seal.Return) error {
 	step := func(at time.Time, act, by string) muster.CustodyEvent {
 		return muster.CustodyEvent{At: at, Act: act, By: by, File: ret.File, Host: head.Host, From: head.From, To: head.To}
@@ -209,26 +214,39 @@ func (g *Ingest) custody(ctx context.Context, head *seal.Head, peer muster.Peer,
 		ret.Custody = append(ret.Custody, step(ret.ReceivedAt, muster.CustodyRelayed, by))
 	}
 	ret.Custody = append(ret.Custody, step(ret.ReceivedAt, muster.CustodyReceived, ret.Collector))
-	proven := false
-	for i := range ret.Outcomes {
-		proven = proven || ret.Outcomes[i].Receipt != nil
-	}
-	if !proven {
+	if !slices.ContainsFunc(ret.Outcomes, func(o wire.Outcome) bool { return o.Receipt != nil }) {
 		return nil
 	}
-	var steps []muster.CustodyEvent
+	var own []muster.CustodyEvent
 	for _, e := range ret.Custody {
 		if e.Sane() { // the numbers are what the head says
-			steps = append(steps, e)
+			own = append(own, e)
 		}
 	}
+	if err := g.Store.KeepCustody(ctx, own); err != nil || len(head.Custody) == 0 {
+		return err
+	}
+	kept, err := g.Store.Custody(ctx, head.Host)
+	if err != nil {
+		return err
+	}
+	type acts struct{ file, act string }
+	steps := map[acts]int{}
+	for _, e := range kept {
+		steps[acts{e.File, e.Act}]++
+	}
+	var told []muster.CustodyEvent
 	for _, e := range head.Custody {
+		e.At = e.At.UTC().Truncate(time.Second) // as it is kept
 		// What was received here this collector knows by itself.
-		if e.Host == head.Host && e.Act != muster.CustodyReceived && e.Sane() && sane(e.At) {
-			steps = append(steps, e)
+		if e.Host != head.Host || e.Act == muster.CustodyReceived || !e.Sane() || !sane(e.At) || slices.Contains(kept, e) ||
+			steps[acts{e.File, muster.CustodyReceived}] == 0 || steps[acts{e.File, e.Act}] >= maxTold {
+			continue
 		}
+		steps[acts{e.File, e.Act}]++
+		kept, told = append(kept, e), append(told, e)
 	}
-	return g.Store.KeepCustody(ctx, steps)
+	return g.Store.KeepCustody(ctx, told)
 }
 
 // hashed digests what is read through it and remembers why it ended.

@@ -3,11 +3,15 @@ package ingest_test
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -165,25 +169,71 @@ func TestCourierOfAnother(t *testing.T) {
 func TestCourierForgedCustody(t *testing.T) {
 	l, keys := courierLab(t, &muster.Peer{Local: true})
 	h := newHost(t, 1)
-	f, err := wire.NewFrame(h.id, 1, h.sign(), nil)
-	must(t, err)
-	custody := []muster.CustodyEvent{
-		{At: time.Unix(1793600000, 0), Act: muster.CustodyReceived, By: "State of Example", File: "0123456789abcdef", Host: h.id, From: 1, To: 9},
-		{At: time.Unix(1793600000, 0), Act: muster.CustodyRelayed, By: "a desk", File: "0123456789abcdef", Host: h.id, From: 1, To: 9},
-		// What a database cannot hold would keep all of the host's from being read.
-		{At: time.Unix(1793600000, 0), Act: muster.CustodyRelayed, By: "another desk", File: "0123456789abcdef", Host: h.id, From: 1, To: math.MaxUint64},
-		{At: time.Unix(1793600000, 0), Act: muster.CustodyRelayed, By: "a\x00desk", File: "0123456789abcdef", Host: h.id, From: 1, To: 9},
+	first := l.relay(h.sealed(keys, 1))
+	of := func(file, act, by string, to uint64) muster.CustodyEvent {
+		return muster.CustodyEvent{At: time.Unix(1793600000, 0).UTC(), Act: act, By: by, File: file, Host: h.id, From: 1, To: to}
 	}
-	l.expect(l.relay(h.pack(keys, []*wire.Frame{f}, h.statement(), custody...)), "", wire.CodeStored)
-	steps, err := l.store.Custody(t.Context(), h.id)
-	must(t, err)
-	for _, e := range steps {
-		if e.Act == muster.CustodyReceived && e.File == "0123456789abcdef" {
-			t.Errorf("believed: %+v", e)
+	returned := of(first.File, muster.CustodyReturned, string(h.id), 1)
+	custody := []muster.CustodyEvent{
+		of(first.File, muster.CustodyReceived, "State of Example", 9), returned, returned,
+		// Of a file that never came here.
+		of("0123456789abcdef", muster.CustodyReceived, "State of Example", 9), of("0123456789abcdef", muster.CustodyRelayed, "a desk", 9),
+		// What a database cannot hold would keep all of the host's from being read.
+		of(first.File, muster.CustodyRelayed, "another desk", math.MaxUint64), of(first.File, muster.CustodyRelayed, "a\x00desk", 9),
+	}
+	for n := range 100 {
+		custody = append(custody, of(first.File, muster.CustodyRelayed, fmt.Sprint("desk ", n), 1))
+	}
+	own := 0
+	for range 3 {
+		envelope := h.sign()
+		f, err := wire.NewFrame(h.id, h.seq, envelope, nil)
+		must(t, err)
+		l.expect(l.relay(h.pack(keys, []*wire.Frame{f}, h.statement(), custody...)), "", wire.CodeStored)
+		steps, err := l.store.Custody(t.Context(), h.id)
+		must(t, err)
+		own = 0
+		told := map[string]int{}
+		for _, e := range steps {
+			told[e.File]++
+			if e.File == "0123456789abcdef" || e.By == "a\x00desk" || e.By == "another desk" || e.Act == muster.CustodyReceived && e.At.Equal(returned.At) {
+				t.Errorf("believed: %+v", e)
+			}
+			if e.Act == muster.CustodyReceived {
+				own++
+			}
+		}
+		if told[first.File] != 1+1+1+4 || !slices.Contains(steps, returned) {
+			t.Errorf("%d steps of a file of which the stick says a hundred: %+v", told[first.File], steps)
 		}
 	}
-	if len(steps) != 3 {
-		t.Errorf("custody %+v", steps)
+	if own != 4 {
+		t.Errorf("%d of 4 files were received", own)
+	}
+}
+
+// noWay keeps no steps.
+type noWay struct{ ingest.Store }
+
+func (noWay) KeepCustody(context.Context, []muster.CustodyEvent) error {
+	return errors.New("no room for steps")
+}
+
+// A way that cannot be kept costs no receipt: the return says so, and so does the log.
+func TestCourierWithoutItsWay(t *testing.T) {
+	keys := newKeys(t)
+	var logged bytes.Buffer
+	l := newLab(t, func(o *ingest.Options) {
+		o.Unseal, o.Store, o.Logger = keys, noWay{o.Store}, slog.New(slog.NewTextHandler(&logged, nil))
+		o.Identify = func(*http.Request) (muster.Peer, error) { return muster.Peer{Local: true}, nil }
+	})
+	ret := l.relay(newHost(t, 1).sealed(keys, 2))
+	l.expect(ret, "", wire.CodeStored, wire.CodeStored)
+	if len(ret.Receipts()) != 2 || !strings.Contains(ret.Reason, "could not be kept") {
+		t.Errorf("%+v", ret.ReturnHead)
+	}
+	if l.stop(); !strings.Contains(logged.String(), "no room for steps") {
+		t.Errorf("logged: %s", &logged)
 	}
 }
 

@@ -67,6 +67,7 @@ type Store interface {
 	RingMembers(ctx context.Context) ([]muster.RingMember, error)
 	Bundle(ctx context.Context, version int64) ([]byte, error)
 	KeepCustody(ctx context.Context, steps []muster.CustodyEvent) error
+	Custody(ctx context.Context, id muster.HostID) ([]muster.CustodyEvent, error)
 }
 
 // Options of New. Store, Key and State are required.

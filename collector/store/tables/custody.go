@@ -36,9 +36,9 @@ func (d *DB) KeepCustody(ctx context.Context, steps []muster.CustodyEvent) error
 // Custody returns the steps of a host's reports.
 func (d *DB) Custody(ctx context.Context, id muster.HostID) ([]muster.CustodyEvent, error) {
 	list, err := rows(ctx, d.Read, func(r *sql.Rows) (e muster.CustodyEvent, err error) {
-		var at int64
-		err = r.Scan(&e.Host, &e.File, &at, &e.Act, &e.By, &e.From, &e.To)
-		e.At = fromSeconds(at)
+		var at, from, to int64
+		err = r.Scan(&e.Host, &e.File, &at, &e.Act, &e.By, &from, &to)
+		e.At, e.From, e.To = fromSeconds(at), uint64(from), uint64(to)
 		return e, err
 	}, `SELECT host, file, at, act, by, from_seq, to_seq FROM custody WHERE host = $1
 		ORDER BY min(id) OVER (PARTITION BY file), at, id`, string(id))
