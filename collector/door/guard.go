@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/passmuster/muster"
 )
@@ -46,6 +47,10 @@ func (d *Door) guard(rule Rule, next http.Handler) http.Handler {
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), senderKey, p))
+		if !text(r.URL) {
+			d.refuse(w, r, http.StatusBadRequest, "bad_request", "its path or query has what is no text: check the address")
+			return
+		}
 		if rule.Need == Token || may(p, rule.Need) {
 			next.ServeHTTP(w, r)
 			return
@@ -56,6 +61,17 @@ func (d *Door) guard(rule Rule, next http.Handler) http.Handler {
 		}
 		d.stop(w, r, rule, p)
 	})
+}
+
+// text reports whether an address says nothing that a database could not take as text.
+func text(u *url.URL) bool {
+	ok := func(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+	for name, values := range u.Query() {
+		if !ok(name) || slices.ContainsFunc(values, func(s string) bool { return !ok(s) }) {
+			return false
+		}
+	}
+	return ok(u.Path)
 }
 
 // stop says what is missing.
