@@ -96,6 +96,13 @@ type Waiver struct {
 	Expires  time.Time `json:"expires"`
 }
 
+// WaiverUse counts the fails and unknowns of a control that a waiver excuses, by the
+// waiver's id in the reports.
+type WaiverUse struct {
+	Waiver, Control string
+	Findings        int
+}
+
 // Covers reports whether the waiver excuses the control on the host at now.
 func (w Waiver) Covers(control string, h Host, now time.Time) bool {
 	return w.Control == control &&

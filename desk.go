@@ -19,6 +19,27 @@ const (
 	AskDeclined AskState = "declined" // and why is in Answer
 )
 
+// AskQuery chooses requests for waivers, a page of them, the newest first.
+type AskQuery struct {
+	County  County // "" means every county
+	Control string // "" means every control
+	// Host: only those for it and those for all of a county; "" means any.
+	Host HostID
+	// Open: only those without an answer, the oldest first. Answered: only the others.
+	Open, Answered bool
+	// After is the Next of the page before; Limit 0 means all.
+	After int64
+	Limit int
+}
+
+// AskPage is a page of requests for waivers.
+type AskPage struct {
+	Asks []Ask
+	// Total counts those of all pages. Next is 0 at the end.
+	Total int
+	Next  int64
+}
+
 // Ask is a request for a waiver. It excuses nothing: only a waiver in a signed policy
 // does.
 type Ask struct {

@@ -97,12 +97,18 @@ func Offer(releases []Release, ring Ring, has string) (best Release, ok bool) {
 }
 
 // PolicyUse counts the active hosts of a ring whose newest report was judged by
-// a policy.
+// a policy that was published, or by any other.
 type PolicyUse struct {
-	Policy   string `json:"policy"` // digest of its contents; "" before the first report
+	// Policy is the digest of its contents; "" before the first report, and of those that
+	// were not published.
+	Policy   string `json:"policy"`
 	Revision string `json:"revision"`
-	Ring     Ring   `json:"ring"`
-	Hosts    int    `json:"hosts"`
+	// Unpublished: of all policies that are none of the releases.
+	Unpublished bool `json:"unpublished,omitempty"`
+	Ring        Ring `json:"ring"`
+	Hosts       int  `json:"hosts"`
+	// Stale of the hosts have been silent for too long.
+	Stale int `json:"stale"`
 }
 
 // PolicyEffect is what a policy changed on the hosts that took it up: their

@@ -140,6 +140,16 @@ type ControlStanding struct {
 	FailCounties int `json:"fail_counties"`
 }
 
+// Add adds the counts of another county.
+func (c *ControlStanding) Add(o ControlStanding) {
+	c.Pass += o.Pass
+	c.Fail += o.Fail
+	c.Unknown += o.Unknown
+	c.NotApplicable += o.NotApplicable
+	c.Waived += o.Waived
+	c.FailCounties += o.FailCounties
+}
+
 // FindingStanding is a control's current status on one host.
 type FindingStanding struct {
 	Host    HostID `json:"host"`

@@ -70,8 +70,12 @@ type HostQuery struct {
 	County County // "" means every county
 	// Control: only hosts that it fails or is unknown on; each has its Finding.
 	Control string
-	// Policy: only hosts that judge by the policy of this digest.
-	Policy string
+	// Policy: only hosts that judge by the policy of this digest. Unpublished: only those
+	// that judge by one that is none of the releases.
+	Policy      string
+	Unpublished bool
+	// Profile: only hosts of this kind.
+	Profile Profile
 	// After is the Next of the page before; Limit 0 means all.
 	After string
 	Limit int

@@ -150,5 +150,8 @@ func (c *Collector) Answer(ctx context.Context, id int64, state muster.AskState,
 	if err != nil {
 		return err
 	}
+	if state == muster.AskGranted && !c.Now().Before(a.Until.AddDate(0, 0, 1)) {
+		return api.Refused(fmt.Errorf("answer request %d: its last day, %s, has passed: decline it, and say that a new one is needed", id, a.Until.Format(time.DateOnly)))
+	}
 	return c.store.Answer(ctx, id, state, answer, c.entry(actor, "answer_ask", fmt.Sprintf("%s request %d of county %s for %s", state, id, a.County, a.Control)))
 }

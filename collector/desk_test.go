@@ -44,8 +44,9 @@ func TestAskForWaiver(t *testing.T) {
 			t.Errorf("%v, want %q", err, says)
 		}
 	}
-	list, err := r.store.Asks(t.Context(), "", false, 9)
+	page, err := r.store.Asks(t.Context(), muster.AskQuery{})
 	must(t, err)
+	list := page.Asks
 	if len(list) != 1 || list[0].By != "clerk@example.gov" || list[0].Reason != "new disks\nare ordered" || list[0].Until != fine.Until.UTC().Truncate(24*time.Hour) {
 		t.Fatalf("kept: %+v", list)
 	}
@@ -100,6 +101,25 @@ func TestContactsAreChecked(t *testing.T) {
 	if list, err := r.store.Contacts(t.Context(), "17031"); err != nil || len(list) != 1 || list[0].Name != long {
 		t.Errorf("kept: %v %v", list, err)
 	}
+}
+
+// A request can be granted up to the end of its last day, and no waiver comes of it later.
+func TestGrantOnTheLastDay(t *testing.T) {
+	o := openAll(t)
+	day := o.clock.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 3)
+	var ids []int64
+	for range 2 {
+		id, err := o.Ask(t.Context(), muster.Ask{County: "17031", Control: "MVS-ENC-01", Reason: "old", Until: day}, "clerk")
+		must(t, err)
+		ids = append(ids, id)
+	}
+	o.clock.add(day.AddDate(0, 0, 1).Sub(o.clock.Now()) - time.Second)
+	must(t, o.Answer(t.Context(), ids[0], muster.AskGranted, "", "ciso"))
+	o.clock.add(time.Second)
+	if err := o.Answer(t.Context(), ids[1], muster.AskGranted, "", "ciso"); !api.IsRefused(err) || !strings.Contains(err.Error(), "its last day, "+day.Format(time.DateOnly)+", has passed") {
+		t.Errorf("granted after its last day: %v", err)
+	}
+	must(t, o.Answer(t.Context(), ids[1], muster.AskDeclined, "too late", "ciso"))
 }
 
 // Whoever reads a county asks for it, and learns nothing of another's computers by it.

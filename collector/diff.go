@@ -6,55 +6,95 @@ import (
 	"io/fs"
 	"sync"
 
+	"github.com/passmuster/muster/collector/web"
 	"github.com/passmuster/muster/policies"
 	diff "github.com/passmuster/muster/policies/changes"
 )
 
 // compared keeps what releases change against others, of which neither ever changes.
 type compared struct {
-	mu   sync.Mutex // held while two are compared: one pair at a time is enough
-	kept map[[2]int64][]diff.Change
+	mu   sync.Mutex
+	kept map[[2]int64]*comparison
+	turn sync.Mutex // one pair at a time is enough
+}
+
+// comparison is of whoever asks for it first; list and err are there once done is closed.
+type comparison struct {
+	done chan struct{}
+	list []diff.Change
+	err  error
 }
 
 // maxCompared bounds the pairs of releases that are kept.
-const maxCompared = 32
+const maxCompared = 8
 
-// Diff tells what one published policy changes against another; from 0 is the baseline
-// of this program.
+// Diff tells what one published policy changes against another, at most web.MostChanges of
+// it; from 0 is the baseline of this program.
 func (c *Collector) Diff(ctx context.Context, from, to int64) ([]diff.Change, error) {
-	c.compared.mu.Lock()
-	defer c.compared.mu.Unlock()
-	pair := [2]int64{from, to}
-	if list, ok := c.compared.kept[pair]; ok {
-		return list, nil
+	k, pair := &c.compared, [2]int64{from, to}
+	k.mu.Lock()
+	one, known := k.kept[pair]
+	if !known {
+		if k.kept == nil || len(k.kept) >= maxCompared {
+			k.kept = map[[2]int64]*comparison{}
+		}
+		one = &comparison{done: make(chan struct{})}
+		k.kept[pair] = one
 	}
-	old, err := c.contents(ctx, from)
+	k.mu.Unlock()
+	if !known {
+		// Others may wait for it who are there longer than this request.
+		c.compare(context.WithoutCancel(ctx), pair, one)
+	}
+	select {
+	case <-one.done:
+		return one.list, one.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// compare makes a comparison. What two policies say is found once, and so is that they
+// cannot be compared; that they could not be read now is forgotten.
+func (c *Collector) compare(ctx context.Context, pair [2]int64, one *comparison) {
+	defer close(one.done)
+	c.compared.turn.Lock()
+	defer c.compared.turn.Unlock()
+	var bundles [2][]byte // nil for the baseline of this program
+	for i, version := range pair {
+		if version == 0 {
+			continue
+		}
+		if bundles[i], one.err = c.store.Bundle(ctx, version); one.err != nil {
+			c.compared.mu.Lock()
+			delete(c.compared.kept, pair)
+			c.compared.mu.Unlock()
+			return
+		}
+	}
+	if one.list, one.err = between(bundles[0], bundles[1]); one.err != nil {
+		one.err = fmt.Errorf("compare policy versions %d and %d: %w", pair[0], pair[1], one.err)
+	}
+}
+
+// between tells what a packed bundle changes against another; nil is the baseline of this
+// program.
+func between(from, to []byte) ([]diff.Change, error) {
+	old, err := contents(from)
 	if err != nil {
 		return nil, err
 	}
-	files, err := c.contents(ctx, to)
+	files, err := contents(to)
 	if err != nil {
 		return nil, err
 	}
 	list, err := diff.Between(old, files)
-	if err != nil {
-		return nil, fmt.Errorf("compare policy versions %d and %d: %w", from, to, err)
-	}
-	if c.compared.kept == nil || len(c.compared.kept) >= maxCompared {
-		c.compared.kept = map[[2]int64][]diff.Change{}
-	}
-	c.compared.kept[pair] = list
-	return list, nil
+	return list[:min(len(list), web.MostChanges)], err
 }
 
-// contents are the files of a published policy, or with 0 of the baseline of this program.
-func (c *Collector) contents(ctx context.Context, version int64) (map[string][]byte, error) {
-	if version != 0 {
-		data, err := c.store.Bundle(ctx, version)
-		if err != nil {
-			return nil, err
-		}
-		return policies.Unpack(data)
+func contents(bundle []byte) (map[string][]byte, error) {
+	if bundle != nil {
+		return policies.Unpack(bundle)
 	}
 	files := map[string][]byte{}
 	return files, fs.WalkDir(policies.FS(), ".", func(name string, d fs.DirEntry, err error) error {

@@ -20,9 +20,13 @@ func (c *Collector) handlers(in http.Handler) (map[string]http.Handler, error) {
 		Catalogue:    func() []muster.Control { return c.view.Load().controls },
 		Waivers:      func() []muster.Waiver { return c.view.Load().waivers },
 		Attestations: func() []muster.Attestation { return c.view.Load().attestations },
-		Courier:      http.HandlerFunc(c.takeCourier),
-		Who:          func(r *http.Request) muster.Peer { return door.Sender(r.Context()) },
-		Actor:        actor,
+		Known: func(control string) bool {
+			_, ok := c.view.Load().published[control]
+			return ok
+		},
+		Courier: http.HandlerFunc(c.takeCourier),
+		Who:     func(r *http.Request) muster.Peer { return door.Sender(r.Context()) },
+		Actor:   actor,
 		Log: func(r *http.Request, action, object string) error {
 			return c.log(r.Context(), actor(r), action, object)
 		},

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/collector/api"
@@ -21,42 +22,61 @@ import (
 // maxBundle bounds a packed bundle, in bytes.
 const maxBundle = 16 << 20
 
-// maxVersion of a policy: numbers in JSON are exact up to it.
-const maxVersion = 1 << 53
+// leap is how far a version may be above every other.
+const leap = 1_000_000
+
+// highest version that a policy may have. It may be a date and a time, of tomorrow at most,
+// because clocks differ. There are always others above it.
+func highest(newest int64, now time.Time) int64 {
+	y, m, d := now.AddDate(0, 0, 1).Date()
+	return max(newest+leap, int64(y*1e4+int(m)*100+d)*1e6+235959)
+}
 
 // Publish keeps a signed bundle (tar.gz) and offers it as far as the ring.
 // Hosts verify its signature with their own keys; here it must only be signed.
 // Its version must be above every other: an error that is fs.ErrExist where it
-// is not. Publishing a bundle once more changes nothing.
+// is not; but not so far that it looks like a mistake. Publishing a bundle once more changes
+// nothing.
 func (c *Collector) Publish(ctx context.Context, bundle []byte, ring muster.Ring, actor string) (muster.Release, error) {
-	return c.publish(ctx, bundle, muster.Release{Ring: ring, Actor: actor})
+	r, _, err := c.publish(ctx, bundle, muster.Release{Ring: ring, Actor: actor})
+	return r, err
 }
 
 // Upload keeps a signed bundle as Publish does, and offers it to nobody: Promote offers it
-// to the canaries.
-func (c *Collector) Upload(ctx context.Context, bundle []byte, actor string) (muster.Release, error) {
+// to the canaries. known: it was kept before, and stands as it stood.
+func (c *Collector) Upload(ctx context.Context, bundle []byte, actor string) (r muster.Release, known bool, err error) {
 	return c.publish(ctx, bundle, muster.Release{Ring: muster.RingCanary, Paused: true, Actor: actor})
 }
 
-func (c *Collector) publish(ctx context.Context, bundle []byte, r muster.Release) (muster.Release, error) {
+func (c *Collector) publish(ctx context.Context, bundle []byte, r muster.Release) (_ muster.Release, known bool, err error) {
 	b, err := readBundle(bundle)
+	if err == nil {
+		// Nobody could look at what it changes.
+		_, err = between(nil, bundle)
+	}
 	if err != nil {
-		return muster.Release{}, api.Refused(fmt.Errorf("publish policy: %w", err))
+		return muster.Release{}, false, api.Refused(fmt.Errorf("publish policy: %w", err))
 	}
 	sum := sha256.Sum256(bundle)
 	r.Version, r.Revision, r.Digest, r.Policy, r.Bundle = b.version, b.revision, hex.EncodeToString(sum[:]), b.digest, bundle
 	r.Published = c.Now().UTC()
 	releases, err := c.store.Releases(ctx)
 	if err != nil {
-		return muster.Release{}, err
+		return muster.Release{}, false, err
 	}
+	newest := int64(0)
 	for _, known := range releases {
+		newest = max(newest, known.Version)
 		if known.Digest == r.Digest {
-			return known, nil
+			return known, true, nil
 		}
 	}
+	if most := highest(newest, r.Published); r.Version > most {
+		return muster.Release{}, false, api.Refused(fmt.Errorf("publish policy: version %d is far above the newest, %d, and hosts would refuse every lower one after it: build it with --version %d, or another up to %d",
+			r.Version, newest, newest+1, most))
+	}
 	defer c.offered()
-	return r, c.store.Publish(ctx, r)
+	return r, false, c.store.Publish(ctx, r)
 }
 
 // Releases are all that were published, the highest version first.
@@ -148,7 +168,7 @@ func (c *Collector) SetRing(ctx context.Context, m muster.RingMember, actor stri
 // inForce gives what is in all policies that are offered to any ring; of two that know
 // a control, a fact, a waiver or an attestation the higher version tells it. Where none is offered it
 // is the baseline of this program. The key changes with the answer, which is nil
-// where the view has it already.
+// where the view has it already, and with what was published.
 func (c *Collector) inForce(ctx context.Context) (key string, force *bundle, err error) {
 	releases, err := c.store.Releases(ctx)
 	if err != nil {
@@ -165,14 +185,23 @@ func (c *Collector) inForce(ctx context.Context) (key string, force *bundle, err
 	for _, r := range offered {
 		key += fmt.Sprintf("%d ", r.Version)
 	}
+	var newest int64
+	if len(releases) > 0 {
+		newest = releases[0].Version
+	}
+	key += fmt.Sprintf("of %d", newest)
 	if v := c.view.Load(); v != nil && v.key == key {
 		return key, nil, nil
 	}
+	published, err := c.published(ctx, releases)
+	if err != nil {
+		return "", nil, err
+	}
 	if len(offered) == 0 {
-		return key, &bundle{controls: policies.Catalogue(), facts: policies.EmbeddedFacts()}, nil
+		return key, &bundle{version: newest, controls: policies.Catalogue(), facts: policies.EmbeddedFacts(), claims: policies.EmbeddedClaims(), published: published}, nil
 	}
 	byID := map[string]muster.Control{}
-	force = &bundle{facts: map[string]muster.Fact{}, held: map[int64][]muster.Waiver{}}
+	force = &bundle{version: newest, facts: map[string]muster.Fact{}, claims: map[string][]string{}, held: map[int64][]muster.Waiver{}, published: published}
 	for _, r := range offered {
 		data, err := c.store.Bundle(ctx, r.Version)
 		if err != nil {
@@ -186,6 +215,7 @@ func (c *Collector) inForce(ctx context.Context) (key string, force *bundle, err
 			byID[k.ID] = k
 		}
 		maps.Copy(force.facts, b.facts)
+		maps.Copy(force.claims, b.claims)
 		force.held[r.Version] = b.waivers
 		force.waivers = append(slices.DeleteFunc(force.waivers, func(old muster.Waiver) bool {
 			return slices.ContainsFunc(b.waivers, func(w muster.Waiver) bool { return w.ID == old.ID })
@@ -198,6 +228,36 @@ func (c *Collector) inForce(ctx context.Context) (key string, force *bundle, err
 	return key, force, nil
 }
 
+// published are the controls of all releases and of the baseline of this program by id; of
+// one that several have the newest tells it.
+func (c *Collector) published(ctx context.Context, releases []muster.Release) (map[string]muster.Control, error) {
+	all, read := map[string]muster.Control{}, int64(0)
+	for _, k := range policies.Catalogue() {
+		all[k.ID] = k
+	}
+	if v := c.view.Load(); v != nil {
+		all, read = maps.Clone(v.published), v.newest
+	}
+	for _, r := range slices.Backward(releases) {
+		if r.Version <= read {
+			continue
+		}
+		data, err := c.store.Bundle(ctx, r.Version)
+		if err != nil {
+			return nil, err
+		}
+		b, err := readBundle(data)
+		if err != nil { // it may be one that nobody is offered
+			c.Logger.ErrorContext(ctx, "published policy not read", "version", r.Version, "error", err)
+			continue
+		}
+		for _, k := range b.controls {
+			all[k.ID] = k
+		}
+	}
+	return all, nil
+}
+
 // bundle is what a collector reads of a policy bundle, without OPA.
 type bundle struct {
 	revision string
@@ -205,10 +265,14 @@ type bundle struct {
 	digest   string
 	controls []muster.Control
 	facts    map[string]muster.Fact
+	claims   map[string][]string // that controls read, by id
 
 	waivers      []muster.Waiver
 	attestations []muster.Attestation
-	held         map[int64][]muster.Waiver // of what is in force: by the version that holds them
+	// Of what is in force: waivers by the version that holds them, and what all releases,
+	// of which version is the newest, know.
+	held      map[int64][]muster.Waiver
+	published map[string]muster.Control
 }
 
 // readBundle reads the manifest and the catalogue of a signed bundle.
@@ -239,12 +303,10 @@ func readBundle(data []byte) (*bundle, error) {
 	if b.version < 1 {
 		return nil, errors.New("the bundle has no version number: muster policy build --version gives it one")
 	}
-	if b.version > maxVersion {
-		return nil, fmt.Errorf("version %d leaves none above it: build it with one of at most %d", b.version, int64(maxVersion))
-	}
 	if err := json.Unmarshal(files["controls.json"], &b.controls); err != nil || len(b.controls) == 0 {
 		return nil, errors.New("the bundle has no controls.json with a catalogue: muster policy build makes it")
 	}
+	b.claims = policies.Claims(files, b.controls)
 	if b.facts, err = policies.Facts(files); err != nil {
 		return nil, err
 	}

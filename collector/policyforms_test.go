@@ -1,16 +1,20 @@
 package collector
 
 import (
+	"errors"
 	"fmt"
 	"html"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/collector/web"
 	diff "github.com/passmuster/muster/policies/changes"
 )
 
@@ -56,13 +60,13 @@ func TestPolicyForms(t *testing.T) {
 
 	first := release(t, 7, "low")
 	upload("bundle", first, http.StatusSeeOther, "/policies/7?done=uploaded")
-	upload("bundle", first, http.StatusSeeOther, "/policies/7?done=uploaded")
+	upload("bundle", first, http.StatusSeeOther, "/policies/7?done=known")
 	upload("bundle", release(t, 6, "low"), http.StatusConflict, "higher")
 	upload("bundle", []byte("junk"), http.StatusUnprocessableEntity, "no policy bundle")
 	upload("file", first, http.StatusUnprocessableEntity, "no file was chosen")
 	upload("bundle", make([]byte, maxBundle+1<<20), http.StatusRequestEntityTooLarge, "more than this form takes")
 	post(officer, "/policies", nil, http.StatusUnprocessableEntity, "the form cannot be read")
-	page(officer, "/policies/7?done=uploaded", "Kept, and offered to nobody yet.", "Offered to nobody yet.", "Against the baseline", "Another title", "Published, offered to nobody yet")
+	page(officer, "/policies/7?done=uploaded", "Kept, and offered to nobody yet.", "Offered to nobody, and no computer runs it.", "Against the baseline", "Another title", "Published, offered to nobody yet")
 	if code, _, _ := get(t, http.DefaultClient, o.base+"/v1/policy?host="+string(host), ""); code != http.StatusNotFound {
 		t.Errorf("an uploaded policy is offered: %d", code)
 	}
@@ -99,8 +103,9 @@ func TestPolicyForms(t *testing.T) {
 	files := releaseFiles(8, "high")
 	files["waivers/data.yaml"] = lines
 	upload("bundle", tarball(t, files), http.StatusSeeOther, "/policies/8?done=uploaded")
-	page(officer, "/policies/8", "Against <a href=\"/policies/7\">version 7</a>", "<del><bdi>low</bdi></del>", "<ins><bdi>high</bdi></ins>", "ASK-1", "Changed: 1 control.", "So version 7 is signed again as version 9")
+	page(officer, "/policies/8", "Against <a href=\"/policies/7\">version 7</a>", "<del><bdi>low</bdi></del>", "<ins><bdi>high</bdi></ins>", "ASK-1", "Changed: 1 control.")
 	post(officer, "/policies/8/promote", nil, http.StatusSeeOther, "/policies/8?done=promoted")
+	page(officer, "/policies/8", "pausing may be enough", "So version 7 is signed again as version 9")
 	seen()
 	page(officer, "/exceptions", "Not in force here yet. Version 8 holds it as ASK-1", "Only in version 8")
 	for range 2 {
@@ -147,7 +152,42 @@ func TestDiff(t *testing.T) {
 	if must(t, err); !slices.ContainsFunc(list, func(c diff.Change) bool { return c.What == "removed" && c.Kind == diff.KindControl }) {
 		t.Errorf("from the baseline to one control nothing is removed: %v", list)
 	}
-	if _, err := r.Diff(t.Context(), 7, 99); err == nil {
-		t.Error("a version that is not there is compared")
+	for range 2 { // it may be there later
+		if _, err := r.Diff(t.Context(), 7, 99); !errors.Is(err, fs.ErrNotExist) || len(r.compared.kept) != 2 {
+			t.Errorf("with a version that is not there: %v, %d kept", err, len(r.compared.kept))
+		}
 	}
+
+	// One that was damaged is not looked at again.
+	must(t, r.store.Publish(t.Context(), muster.Release{Version: 9, Revision: "nine", Bundle: []byte("damaged"), Ring: muster.RingAll, Paused: true, Published: r.Now()}))
+	_, first := r.Diff(t.Context(), 8, 9)
+	_, second := r.Diff(t.Context(), 8, 9)
+	if first == nil || first != second || len(r.compared.kept) != 3 {
+		t.Errorf("a damaged one: %v, then %v, %d kept", first, second, len(r.compared.kept))
+	}
+	must(t, r.reload(t.Context())) // all others are in force
+
+	// However much changes, what is told of it has an end; nobody waits for who compares.
+	files := releaseFiles(10, "high")
+	var entries strings.Builder
+	for n := range 20_000 {
+		fmt.Fprintf(&entries, "%d,", n)
+	}
+	files["lists/data.json"] = `{"l": [` + entries.String() + `0]}`
+	_, err = r.Publish(t.Context(), tarball(t, files), muster.RingAll, "console")
+	must(t, err)
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			if list, err := r.Diff(t.Context(), 8, 10); err != nil || len(list) != web.MostChanges {
+				t.Errorf("a long list: %d changes, %v", len(list), err)
+			}
+		})
+	}
+	r.compared.turn.Lock()
+	if list, err := r.Diff(t.Context(), 7, 8); err != nil || len(list) != 3 {
+		t.Errorf("while others are compared: %v, %v", list, err)
+	}
+	r.compared.turn.Unlock()
+	readers.Wait()
 }

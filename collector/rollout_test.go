@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/passmuster/muster"
 )
@@ -52,6 +54,16 @@ func TestPublish(t *testing.T) {
 	if err := publish(releaseFiles(6, "low")); err == nil || !strings.Contains(err.Error(), "higher") {
 		t.Error(err)
 	}
+	if err := publish(releaseFiles(20991231_235959, "low")); err == nil || !strings.Contains(err.Error(), "far above the newest, 7") || !strings.Contains(err.Error(), "--version 8") {
+		t.Error(err)
+	}
+	for name, text := range map[string]string{"lists/data.yaml": "l: [", "controls.json": `[{"id": "A", "lists": 1}]`} {
+		some := releaseFiles(8, "low")
+		some[name] = text
+		if err := publish(some); err == nil || !strings.Contains(err.Error(), "publish policy: ") {
+			t.Errorf("with %s: %v", name, err)
+		}
+	}
 	log, err := r.store.AuditLog(t.Context(), 0, 9)
 	must(t, err)
 	if len(log) != 2 || log[0].Action != "publish_policy" || log[1].Action != "start" {
@@ -66,6 +78,31 @@ func TestPublish(t *testing.T) {
 	}
 	if code, _, body := get(t, http.DefaultClient, r.base+"/v1/policy", ""); code != http.StatusOK || body != string(release(t, 7, "low")) {
 		t.Errorf("policy: %d, %d bytes", code, len(body))
+	}
+}
+
+// A version may count up or tell the time, as any state likes, and whatever was published
+// others can follow.
+func TestHighest(t *testing.T) {
+	now := time.Date(2026, 11, 23, 23, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		newest, version int64
+		fits            bool
+	}{
+		{0, 1, true}, {0, 7, true}, {14, 15, true}, {0, 20261123, true}, {14, 20261123, true}, {14, 2026112301, true}, {14, 202611232300, true},
+		{0, 20261124_010000, true}, {0, 20261126_000000, false}, {0, 1 << 53, false}, {0, math.MaxInt64, false},
+		{20261124_235959, 20261124_235960, true}, {20261124_235959, 20261126_000000, false},
+	} {
+		if fits := c.version <= highest(c.newest, now); fits != c.fits {
+			t.Errorf("version %d after %d: %v", c.version, c.newest, fits)
+		}
+	}
+	newest := int64(0)
+	for range 100 {
+		before := newest
+		if newest = highest(newest, now); newest < before+leap || newest > 1<<53 {
+			t.Fatalf("after %d comes %d", before, newest)
+		}
 	}
 }
 

@@ -27,6 +27,9 @@ type view struct {
 
 	waivers      []muster.Waiver
 	attestations []muster.Attestation
+
+	newest    int64 // the highest version in published
+	published map[string]muster.Control
 }
 
 // severity of a control; one that the policy does not know counts as critical.
@@ -47,12 +50,12 @@ func (c *Collector) reload(ctx context.Context) error {
 		return nil
 	}
 	v := &view{key: key, controls: force.controls, byID: make(map[string]muster.Severity, len(force.controls)),
-		waivers: force.waivers, attestations: force.attestations}
+		waivers: force.waivers, attestations: force.attestations, newest: force.version, published: force.published}
 	for _, k := range force.controls {
 		v.byID[k.ID] = k.Severity
 	}
-	v.pages, err = web.New(web.Options{Reader: reader{scoped{c.store}}, Catalogue: force.controls, Facts: force.facts, Waivers: force.waivers,
-		Attestations: force.attestations, Held: force.held, Diff: c.Diff, State: c.State, Name: c.Name, StaleAfter: c.StaleAfter, Who: who, May: door.May,
+	v.pages, err = web.New(web.Options{Reader: reader{scoped{c.store}}, Catalogue: force.controls, Published: force.published, Facts: force.facts, Waivers: force.waivers,
+		Attestations: force.attestations, Claims: force.claims, Held: force.held, Diff: c.Diff, State: c.State, Name: c.Name, StaleAfter: c.StaleAfter, Who: who, May: door.May,
 		Entry: c.entryways(), Live: c.live, Now: c.Now, Logger: c.Logger})
 	if err != nil {
 		return err

@@ -45,13 +45,13 @@ type Store interface {
 	Pending(ctx context.Context, county muster.County) ([]muster.HostStanding, error)
 	Expected(ctx context.Context, v muster.View, county muster.County) ([]muster.ExpectedHost, error)
 	Contacts(ctx context.Context, county muster.County) ([]muster.Contact, error)
-	Asks(ctx context.Context, county muster.County, open bool, limit int) ([]muster.Ask, error)
+	Asks(ctx context.Context, q muster.AskQuery) (muster.AskPage, error)
 	AskOf(ctx context.Context, id int64) (muster.Ask, error)
 	Events(ctx context.Context, county muster.County, before int64, limit int) ([]muster.Event, error)
 	Releases(ctx context.Context) ([]muster.Release, error)
 	RingMembers(ctx context.Context) ([]muster.RingMember, error)
 	PolicyUse(ctx context.Context) ([]muster.PolicyUse, error)
-	PolicyEffect(ctx context.Context, policy string) (muster.PolicyEffect, error)
+	PolicyEffect(ctx context.Context, policy string, known func(control string) bool) (muster.PolicyEffect, error)
 	Bundle(ctx context.Context, version int64) ([]byte, error)
 	Envelope(ctx context.Context, host muster.HostID, seq uint64) ([]muster.StoredEnvelope, error)
 	Custody(ctx context.Context, id muster.HostID) ([]muster.CustodyEvent, error)
@@ -85,6 +85,8 @@ type Options struct {
 	Catalogue    func() []muster.Control
 	Waivers      func() []muster.Waiver
 	Attestations func() []muster.Attestation
+	// Known reports whether any policy has the control, in force or not.
+	Known func(control string) bool
 	// Site is the collector's name for people; it may be empty.
 	Site string
 	// Open gives the signed bytes of the first envelope, which rests on the others.
@@ -112,7 +114,7 @@ type API struct {
 
 // New checks the options.
 func New(o Options) (*API, error) {
-	if o.Store == nil || o.Act == nil || o.Catalogue == nil || o.Waivers == nil || o.Attestations == nil || o.Open == nil ||
+	if o.Store == nil || o.Act == nil || o.Catalogue == nil || o.Waivers == nil || o.Attestations == nil || o.Known == nil || o.Open == nil ||
 		o.Courier == nil || o.Who == nil || o.Actor == nil || o.Log == nil {
 		return nil, errors.New("api: options: only MaxBundle, Now, Logger and Site may be left out")
 	}

@@ -145,6 +145,7 @@ func newSite(t testing.TB) *site {
 				{ID: "w2", Control: "MVS-ENC-01", Host: s.far, Reason: "old", Approver: "ciso", Approved: s.now.AddDate(-1, 0, 0), Expires: s.now.AddDate(0, -1, 0)},
 			}
 		},
+		Known: func(string) bool { return true },
 		Attestations: func() []muster.Attestation {
 			return []muster.Attestation{{ID: "a1", Claim: "restore_tested", County: "17043", On: s.now.AddDate(0, -1, 0), By: "clerk", Until: until}}
 		},

@@ -221,8 +221,8 @@ func checkExpected(list []muster.ExpectedHost) error {
 		switch {
 		case name == "" || len(h.Name) > maxName || !utf8.ValidString(h.Name) || strings.ContainsFunc(h.Name, unicode.IsControl):
 			return fmt.Errorf("entry %d: name is not 1 to %d printable characters", i+1, maxName)
-		case len(h.Note) > maxNote || !utf8.ValidString(h.Note):
-			return fmt.Errorf("entry %d (%s): the note has more than %d characters", i+1, h.Name, maxNote)
+		case len(h.Note) > maxNote || !utf8.ValidString(h.Note) || strings.ContainsRune(h.Note, 0):
+			return fmt.Errorf("entry %d (%s): the note is no text of up to %d characters", i+1, h.Name, maxNote)
 		case seen[name]:
 			return fmt.Errorf("entry %d: %s is there twice", i+1, h.Name)
 		}

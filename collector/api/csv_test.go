@@ -125,7 +125,7 @@ func TestParseExpected(t *testing.T) {
 	for text, says := range map[string]string{
 		"": "first row names the columns", "pc-1\n": "no column name", "name\n\"\n": "read the list", "name,note\na\n": "read the list",
 		"name\na\nA\n": "entry 2: A is there twice", "name,profile\na,server\n": "entry 1 (a): profile", "name\n\" \"\n": "entry 1: name",
-		"name\n" + strings.Repeat("a", maxName+1) + "\n": "entry 1: name", "name,note\na," + strings.Repeat("a", maxNote+1): "note",
+		"name\n" + strings.Repeat("a", maxName+1) + "\n": "entry 1: name", "name,note\na," + strings.Repeat("a", maxNote+1): "note", "name,note\na,b\x00c\n": "note",
 	} {
 		if _, err := ParseExpected(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%.20q: %v", text, err)

@@ -17,10 +17,13 @@ type Contacts struct {
 	Contacts []muster.Contact `json:"contacts"`
 }
 
-// Asks are requests for waivers, newest first. A request excuses nothing: only a waiver
+// Asks are requests for waivers, a page of them. A request excuses nothing: only a waiver
 // in a signed policy does.
 type Asks struct {
 	Asks []muster.Ask `json:"asks"`
+	// Total counts those of all pages.
+	Total int `json:"total"`
+	More
 }
 
 // AskFor is a request for a waiver, as it is made.
@@ -61,8 +64,9 @@ func deskOperations() []operation {
 			[]param{{name: "q", about: "The text, in letters of any case; where it is empty nothing is found."}, byCounty, limited}, (*call).search),
 		list(county+"/contacts", "listContacts", "Whom to call in a county.", nil, (*call).contacts),
 		put,
-		list("/api/v1/asks", "listAsks", "Requests for waivers, newest first.", []param{byCounty,
-			{name: "open", about: "true gives only those without an answer.", words: []string{"true", "false"}}, limited}, (*call).asks),
+		list("/api/v1/asks", "listAsks", "Requests for waivers, the newest first; those without an answer alone, the oldest first.", []param{byCounty,
+			{name: "control", about: "Only those for this control."},
+			{name: "open", about: "true gives only those without an answer, false only the others.", words: []string{"true", "false"}}}, (*call).asks),
 		ask,
 		answer,
 	}
@@ -82,8 +86,18 @@ func (c *call) contacts() (Contacts, error) {
 }
 
 func (c *call) asks() (Asks, error) {
-	list, err := c.Store.Asks(c.Context(), c.county, c.query.Get("open") == "true", c.limit)
-	return Asks{notNil(list)}, err
+	after, err := c.number()
+	if err != nil {
+		return Asks{}, err
+	}
+	open := c.query.Get("open")
+	page, err := c.Store.Asks(c.Context(), muster.AskQuery{County: c.county, Control: c.query.Get("control"), Open: open == "true", Answered: open == "false",
+		After: int64(after), Limit: c.limit})
+	asks := Asks{Asks: notNil(page.Asks), Total: page.Total}
+	if page.Next > 0 {
+		asks.Next = strconv.FormatInt(page.Next, 10)
+	}
+	return asks, err
 }
 
 // sent reads a small body.

@@ -46,7 +46,19 @@ func TestDesk(t *testing.T) {
 	if w := s.ask(http.MethodPost, "/api/v1/asks/2/answer", `{"state": "declined", "answer": "no"}`); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"answered_by":"ciso@example.gov"`) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
-	if got := s.get("/api/v1/asks?county=17043&open=true"); got != `{"asks":[]}`+"\n" {
+	if got := s.get("/api/v1/asks?county=17043&open=true"); got != `{"asks":[],"total":0}`+"\n" {
 		t.Errorf("open after: %s", got)
+	}
+	if got := s.get("/api/v1/asks?open=false&control=MVS-ENC-01"); strings.Count(got, `"id":2`) != 1 || !strings.Contains(got, `"total":1`) {
+		t.Errorf("answered: %s", got)
+	}
+	if got := s.get("/api/v1/asks?control=MVS-LOG-01"); got != `{"asks":[],"total":0}`+"\n" {
+		t.Errorf("of another control: %s", got)
+	}
+	first := s.get("/api/v1/asks?limit=1")
+	_, next, _ := strings.Cut(first, `"next_url":"`)
+	next, _, _ = strings.Cut(next, `"`)
+	if next = strings.ReplaceAll(next, `\u0026`, "&"); !strings.Contains(first, `"id":2`) || !strings.Contains(first, `"total":2`) || !strings.Contains(s.get(next), `"id":1`) {
+		t.Errorf("page by page: %s, then %s", first, next)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/internal/problem"
@@ -158,7 +159,7 @@ func (a *API) parse(op operation, r *http.Request) (*call, error) {
 		}
 	}
 	b, err := base64.RawURLEncoding.DecodeString(q.Get("after"))
-	if err != nil {
+	if err != nil || !utf8.Valid(b) || bytes.IndexByte(b, 0) >= 0 {
 		return nil, badf("after is not the next of a page")
 	}
 	c.after = string(b)

@@ -95,7 +95,7 @@ func (c *call) policy() (PolicyDetail, error) {
 		if strconv.FormatInt(r.Version, 10) != c.PathValue("version") {
 			continue
 		}
-		effect, err := c.Store.PolicyEffect(c.Context(), r.Policy)
+		effect, err := c.Store.PolicyEffect(c.Context(), r.Policy, c.Known)
 		effect.Changes = notNil(effect.Changes)
 		return PolicyDetail{r, effect}, err
 	}

@@ -12,7 +12,7 @@ import (
 // Whatever a query asks, the answer is of the county that it names, or says what is
 // wrong with it; the store is never asked what it cannot answer.
 func FuzzQuery(f *testing.F) {
-	for _, q := range []string{"", "county=17031", "as_of=2026-11-03&known=now", "limit=1&after=MTcwMzEvaA", "control=MVS-ENC-01&as_of=2026-11-20T10:00:00Z", "after=&policy=x%00", "a;b"} {
+	for _, q := range []string{"", "county=17031", "as_of=2026-11-03&known=now", "limit=1&after=MTcwMzEvaA", "control=MVS-ENC-01&as_of=2026-11-20T10:00:00Z", "after=&policy=x%00", "county=17031&after=MTcwMzEgAA", "county=17031&after=MTcwMzEg_w", "a;b"} {
 		f.Add(q)
 	}
 	s := newSite(f)

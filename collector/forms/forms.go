@@ -31,8 +31,9 @@ type Act interface {
 	SetRing(ctx context.Context, m muster.RingMember, actor string) error
 	Expect(ctx context.Context, county muster.County, list []muster.ExpectedHost, actor string) error
 	SetContacts(ctx context.Context, county muster.County, list []muster.Contact, actor string) error
-	// Upload keeps a signed policy bundle, and offers it to nobody yet.
-	Upload(ctx context.Context, bundle []byte, actor string) (muster.Release, error)
+	// Upload keeps a signed policy bundle, and offers it to nobody yet; one that is known
+	// stands as it stood.
+	Upload(ctx context.Context, bundle []byte, actor string) (r muster.Release, known bool, err error)
 	Ask(ctx context.Context, a muster.Ask, actor string) (id int64, err error)
 	Answer(ctx context.Context, id int64, state muster.AskState, answer, actor string) error
 

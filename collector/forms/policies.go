@@ -37,14 +37,18 @@ func (s *server) upload(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBundle)
 	bundle, err := sentBundle(r)
 	var kept muster.Release
+	done := "uploaded"
 	if err == nil {
-		kept, err = s.Act.Upload(r.Context(), bundle, s.Actor(r))
+		var known bool
+		if kept, known, err = s.Act.Upload(r.Context(), bundle, s.Actor(r)); known {
+			done = "known"
+		}
 	}
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
-	http.Redirect(w, r, release(kept.Version, "uploaded"), http.StatusSeeOther)
+	http.Redirect(w, r, release(kept.Version, done), http.StatusSeeOther)
 }
 
 // sentBundle reads the file of the form.

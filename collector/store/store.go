@@ -38,7 +38,7 @@ const MaxExpected = 20_000
 const MaxContacts = 20
 
 // MaxAsks bounds the requests for a waiver of one county that wait for an answer.
-const MaxAsks = 1000
+const MaxAsks = 50
 
 // Options of every store.
 type Options struct {
@@ -212,7 +212,7 @@ type Reader interface {
 	Counties(ctx context.Context, v muster.View) ([]muster.CountyStanding, error)
 	// Controls counts controls in one county, or with "" in all.
 	Controls(ctx context.Context, v muster.View, county muster.County) ([]muster.ControlStanding, error)
-	// ControlCounties counts one control by county.
+	// ControlCounties counts one control by county, or with "" every control.
 	ControlCounties(ctx context.Context, v muster.View, control string) ([]muster.CountyControl, error)
 	// Days are the roll-ups of a county, or with "" of the state, of the days from
 	// the one to the other, the oldest first. A day without one is left out.
@@ -249,9 +249,14 @@ type Reader interface {
 	Expected(ctx context.Context, v muster.View, county muster.County) ([]muster.ExpectedHost, error)
 	// Contacts of a county, in the order in which they were given.
 	Contacts(ctx context.Context, county muster.County) ([]muster.Contact, error)
-	// Asks are requests for waivers, of a county or with "" all, newest first, at most
-	// limit; with open only those without an answer.
-	Asks(ctx context.Context, county muster.County, open bool, limit int) ([]muster.Ask, error)
+	// Asks is a page of requests for waivers.
+	Asks(ctx context.Context, q muster.AskQuery) (muster.AskPage, error)
+	// WaiverUse counts what each waiver excuses now, of a county or with "" of all, as
+	// Controls counts what is waived; in any order.
+	WaiverUse(ctx context.Context, county muster.County) ([]muster.WaiverUse, error)
+	// HostsAmong are active hosts as they stand now, of a county or with "" of all, that
+	// have one of the ids; in any order.
+	HostsAmong(ctx context.Context, county muster.County, ids []muster.HostID) ([]muster.HostStanding, error)
 	// Events are newest first, of a county or with "" all, those with a lower id than
 	// before (0 for all), at most limit.
 	Events(ctx context.Context, county muster.County, before int64, limit int) ([]muster.Event, error)
@@ -260,10 +265,12 @@ type Reader interface {
 	// their bundles.
 	Releases(ctx context.Context) ([]muster.Release, error)
 	RingMembers(ctx context.Context) ([]muster.RingMember, error)
-	// PolicyUse counts active hosts by policy and ring.
+	// PolicyUse counts active hosts by published policy and ring; those of all others
+	// together.
 	PolicyUse(ctx context.Context) ([]muster.PolicyUse, error)
 	// PolicyEffect is what the policy changed on the active hosts that judge by
 	// it, or where they are thousands on some of them, of every county. The most
-	// frequent changes are first.
-	PolicyEffect(ctx context.Context, policy string) (muster.PolicyEffect, error)
+	// frequent changes are first. Only those of controls that are known are told: hosts
+	// may name any.
+	PolicyEffect(ctx context.Context, policy string, known func(control string) bool) (muster.PolicyEffect, error)
 }

@@ -32,6 +32,7 @@ type askPage struct {
 	Many        bool                 // hosts that cannot be chosen here
 	Controls    []muster.Control
 	Control     string // chosen
+	Waiting     int    // requests of the county without an answer
 	Until       string // to begin with
 	First, Last string
 }
@@ -57,8 +58,12 @@ func (s *server) ask(ctx context.Context, r *http.Request) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.About, p.filter = county, s.filter("/exceptions/ask", county, counties)
+	p.filter = s.filter("/exceptions/ask", county, counties)
 	p.All = false
+	if county == "" && len(p.Choices) == 1 {
+		county = muster.County(p.Choices[0].Href)
+	}
+	p.About = county
 	if p.Control != "" {
 		p.Unchanged = append(p.Unchanged, link{"control", p.Control})
 	}
@@ -68,6 +73,11 @@ func (s *server) ask(ctx context.Context, r *http.Request) (*view, error) {
 	if county == "" {
 		return v, nil
 	}
+	waiting, err := s.Reader.Asks(ctx, muster.AskQuery{County: county, Open: true, Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	p.Waiting = waiting.Total
 	if p.Host == nil {
 		page, err := s.Reader.Hosts(ctx, s.view, muster.HostQuery{County: county, Limit: hostsOffered + 1})
 		if err != nil {

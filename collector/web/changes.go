@@ -49,12 +49,13 @@ func (s *server) tell(ctx context.Context, transitions []muster.Transition, coun
 		if t.To == muster.StatusNotApplicable || t.From == muster.StatusNotApplicable {
 			continue // a change of what is asked, not of how well it is met
 		}
-		key := story{t.Control, t.County, t.To, t.ReceivedAt.UTC().Truncate(24 * time.Hour)}
+		when := s.told(t)
+		key := story{t.Control, t.County, t.To, when.UTC().Truncate(24 * time.Hour)}
 		i, ok := at[key]
 		if !ok {
 			i = len(list)
 			at[key] = i
-			list = append(list, change{Control: s.lookup(t.Control), County: t.County, To: markOf(t.To, ""), At: moment{t.ReceivedAt, s.Now()}})
+			list = append(list, change{Control: s.lookup(t.Control), County: t.County, To: markOf(t.To, ""), At: moment{when, s.Now()}})
 		}
 		c := &list[i]
 		if slices.ContainsFunc(c.Hosts, func(h muster.HostStanding) bool { return h.ID == t.Host }) {
@@ -67,6 +68,14 @@ func (s *server) tell(ctx context.Context, transitions []muster.Transition, coun
 		c.Hosts = append(c.Hosts, h)
 	}
 	return list, nil
+}
+
+// told is when a change was shown, or in hindsight when it was made.
+func (s *server) told(t muster.Transition) time.Time {
+	if s.view.Known == muster.KnownNow && t.CollectedAt.Before(t.ReceivedAt) {
+		return t.CollectedAt
+	}
+	return t.ReceivedAt
 }
 
 // demo tells of a transition's host whether it is invented: its county says that, or
@@ -109,8 +118,11 @@ func (s *server) chosen(r *http.Request) (muster.County, error) {
 // choices are the counties that a page can be asked for, by name.
 func (s *server) choices(counties []muster.CountyStanding) []link {
 	var list []link
+	for _, c := range s.person.Counties {
+		list = append(list, link{string(c), countyName(c)})
+	}
 	for _, c := range counties {
-		if s.person.reads(c.County) {
+		if s.person.Role != "" {
 			list = append(list, link{string(c.County), countyName(c.County)})
 		}
 	}
@@ -126,17 +138,19 @@ type filter struct {
 	All       bool   // the county may be left open
 	Way       string
 	Ways      []link // what else can be chosen
+	Control   string // "" for all
+	Catalogue []link // controls to choose from: Href is the id
 	Unchanged []link // parameters that stay: Href is the name
+}
+
+// Several counties are there to choose from.
+func (f filter) Several() bool {
+	return len(f.Choices) > 1 || f.All && (len(f.Choices) == 1 || f.Chosen != "")
 }
 
 func (s *server) filter(path string, county muster.County, counties []muster.CountyStanding) filter {
 	f := filter{Path: path, Chosen: string(county), Choices: s.choices(counties), All: s.person.Role != ""}
-	if !s.view.Now() {
-		f.Unchanged = append(f.Unchanged, link{"as_of", s.view.At.Format(time.RFC3339Nano)})
-		if s.view.Known == muster.KnownNow {
-			f.Unchanged = append(f.Unchanged, link{"known", string(s.view.Known)})
-		}
-	}
+	f.Unchanged = instantOf(s.from)
 	return f
 }
 
@@ -154,6 +168,7 @@ type changesOfDay struct {
 type changesView struct {
 	filter
 	Days  []changesOfDay
+	Read  int    // changes of single hosts that these are of
 	Older string // the page that goes on, as of the oldest of these; "" at the end
 }
 
@@ -174,35 +189,38 @@ func (s *server) changes(ctx context.Context, r *http.Request) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &changesView{filter: s.filter("/changes", county, counties)}
+	p := &changesView{filter: s.filter("/changes", county, counties), Read: len(transitions)}
 	p.Way, p.Ways = r.URL.Query().Get("way"), []link{{"", "Everything"}, {wayWorse, "What got worse"}, {wayBetter, "What got better"}}
 	v := &view{Title: "What changed", Trail: s.trail(county), Here: "What changed", Page: p}
 	v.Demo.counties(counties, county)
 	var next time.Time // that is not shown
 	if n := len(transitions); n == changesAll {
-		next = transitions[n-1].ReceivedAt
+		next = s.told(transitions[n-1])
 	}
 	shown := 0
 	for _, c := range list {
 		if p.Way == wayWorse && !c.Worse() || p.Way == wayBetter && c.Worse() {
 			continue
 		}
-		if shown++; shown > changesShown && c.At.At.Before(transitions[0].ReceivedAt) {
+		if shown++; shown > changesShown && c.At.At.Before(s.told(transitions[0])) {
 			next = c.At.At
 			break
 		}
 		day := c.At.At.UTC().Truncate(24 * time.Hour)
-		if n := len(p.Days); n == 0 || !p.Days[n-1].Day.Equal(day) {
+		if n := len(p.Days); n == 0 || day.Before(p.Days[n-1].Day) {
 			p.Days = append(p.Days, changesOfDay{Day: day})
 		}
 		last := &p.Days[len(p.Days)-1]
 		last.Changes = append(last.Changes, c)
 	}
-	if !next.IsZero() && s.view.Known == muster.KnownThen {
-		if next.Equal(transitions[0].ReceivedAt) {
+	if !next.IsZero() {
+		if !next.Before(s.told(transitions[0])) {
 			next = next.Add(-time.Microsecond)
 		}
 		q := url.Values{"as_of": {next.Format(time.RFC3339Nano)}, "county": {p.Chosen}, "way": {p.Way}}
+		if s.view.Known != muster.KnownThen {
+			q.Set("known", string(s.view.Known))
+		}
 		p.Older = p.Path + "?" + q.Encode()
 	}
 	return v, nil

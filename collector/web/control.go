@@ -116,10 +116,11 @@ func (s *server) control(ctx context.Context, r *http.Request) (*view, error) {
 	}
 	id := r.PathValue("control")
 	p := &controlPage{Control: s.lookup(id), County: county, Wide: s.person.Role != "", Again: r.URL.Query().Has("after")}
-	p.Standing, err = s.standsAt(ctx, s.view, county, id)
+	within, err := s.Reader.ControlCounties(ctx, s.view, id)
 	if err != nil {
 		return nil, err
 	}
+	p.Standing = sumOf(within, county)
 	if _, p.Known = s.controls[id]; !p.Known && asked(p.Standing)+p.Standing.NotApplicable == 0 {
 		return nil, fmt.Errorf("control: %w", fs.ErrNotExist)
 	}
@@ -137,7 +138,7 @@ func (s *server) control(ctx context.Context, r *http.Request) (*view, error) {
 	if county != "" {
 		err = s.placed(ctx, p, r.URL.Query().Get("after"))
 	} else {
-		err = s.places(ctx, p)
+		err = s.places(ctx, p, within)
 	}
 	if err != nil || p.Again {
 		return v, err
@@ -158,23 +159,25 @@ func (s *server) control(ctx context.Context, r *http.Request) (*view, error) {
 
 // standsAt is how a control stands in a county, or with "" in the state, at an instant.
 func (s *server) standsAt(ctx context.Context, v muster.View, county muster.County, id string) (muster.ControlStanding, error) {
-	controls, err := s.Reader.Controls(ctx, v, county)
-	if err != nil {
-		return muster.ControlStanding{}, err
+	counties, err := s.Reader.ControlCounties(ctx, v, id)
+	sum := sumOf(counties, county)
+	sum.Control = id
+	return sum, err
+}
+
+// sumOf a control's counts, of a county or with "" of all.
+func sumOf(counties []muster.CountyControl, county muster.County) (sum muster.ControlStanding) {
+	for _, c := range counties {
+		if county == "" || c.County == county {
+			sum.Add(c.ControlStanding)
+		}
 	}
-	if i := slices.IndexFunc(controls, func(c muster.ControlStanding) bool { return c.Control == id }); i >= 0 {
-		return controls[i], nil
-	}
-	return muster.ControlStanding{Control: id}, nil
+	return sum
 }
 
 // places are the counties where the control is not met, the one with most fails first,
 // and the map of all. The first of them name hosts.
-func (s *server) places(ctx context.Context, p *controlPage) error {
-	counties, err := s.Reader.ControlCounties(ctx, s.view, p.ID)
-	if err != nil {
-		return err
-	}
+func (s *server) places(ctx context.Context, p *controlPage, counties []muster.CountyControl) error {
 	var rows []countyRow
 	for _, c := range counties {
 		row := countyRow{County: c.County, tally: met(c.ControlStanding)}
@@ -192,22 +195,19 @@ func (s *server) places(ctx context.Context, p *controlPage) error {
 		p.Unlisted = max(0, len(p.Others)-countiesListed)
 		p.Others = p.Others[:len(p.Others)-p.Unlisted]
 	}
-	for i := range p.Places {
+	if len(rows) > 0 {
+		p.Map = s.draw(rows, s.passing(p.ID))
+	}
+	return atOnce(len(p.Places), func(i int) error {
 		at := &p.Places[i]
 		page, err := s.Reader.Hosts(ctx, s.view, muster.HostQuery{County: at.County, Control: p.ID, Limit: hostsRead})
-		if err != nil {
-			return err
-		}
 		for _, h := range s.unmet(page.Hosts) {
 			if !h.Stale {
 				at.Hosts.Known = append(at.Hosts.Known, h.HostStanding)
 			}
 		}
-	}
-	if len(rows) > 0 {
-		p.Map = s.draw(rows, s.passing(p.ID))
-	}
-	return nil
+		return err
+	})
 }
 
 // passing is what the map of a control shows.

@@ -25,8 +25,11 @@ const (
 	blindTold = 4
 	// absentShown is how many of the expected computers that are missing are named.
 	absentShown = 20
-	// asksShown is how many of the newest asks for a waiver are told.
-	asksShown = 5
+	// asksShown is how many of the newest asks for a waiver are told, excusedShown how many
+	// waived controls, each with so many of its waivers.
+	asksShown    = 5
+	excusedShown = 12
+	waiversShown = 3
 )
 
 // A crowd is hosts of which a sentence can name but a few.
@@ -49,13 +52,17 @@ type hostRow struct {
 type countyTold struct {
 	County muster.County
 	State  string
+	Then   bool // it is told as of a past instant
 	tally
-	Whole bool // Rows are all hosts of the county
-	Rows  []hostRow
-	next  string // of the page of hosts after these
-	First []task // what to do first
-	Next  []task // what else to do
-	Blind []fix  // what could not be checked
+	CountedAt string // as of whose end the tally is; "" for the instant of the page
+	Whole     bool   // Rows are all hosts of the county
+	Rows      []hostRow
+	next      string // of the page of hosts after these
+	First     []task // what to do first
+	Next      []task // what else to do
+	Blind     []fix  // what could not be checked
+	// Strange hosts fail controls that no policy has, or are unknown on them.
+	Strange int
 	// Waived are controls that waivers excuse.
 	Waived   []excused
 	Contacts []contact
@@ -63,46 +70,79 @@ type countyTold struct {
 	invented invented
 }
 
-// excused is a control that is waived on hosts, and the waivers by which.
+// excused is a control that is waived on hosts, and the waivers by which: the first of
+// them, and how many more there are.
 type excused struct {
 	muster.Control
 	County  muster.County
 	Hosts   int
 	Waivers []muster.Waiver
+	More    int
 }
+
+// Excused are the waived controls to tell, and MoreExcused is how many remain.
+func (p countyTold) Excused() []excused { return p.Waived[:min(len(p.Waived), excusedShown)] }
+func (p countyTold) MoreExcused() int   { return len(p.Waived) - len(p.Excused()) }
 
 type countyPage struct {
 	*countyTold
-	Again      bool   // a later page of the hosts, with nothing else
-	More       string // the address of the page after this one
-	Carried    []carried
-	MoreCarry  bool                  // other election management systems have pages that tell it
+	Again   bool           // a later page of the hosts, or of those of one kind, with nothing else
+	Only    muster.Profile // that the hosts are of; "" for any
+	Further string         // the address of the page after this one
+	carriage
 	Absent     []muster.ExpectedHost // expected, and never enrolled or gone
 	MoreAbsent int
 	Asks       []muster.Ask
+	Renewals   []attestationRow // of the county, that are overdue or due soon
+}
+
+// Unheard is that instead, where no host is counted.
+func (p countyTold) Unheard() string {
+	now, then := "No computer of this county has reported yet.", "No computer of this county had reported then."
+	if p.Pending > 0 {
+		n := count(p.Pending, "computer")
+		now, then = n+verb(p.Pending, " waits", " wait")+" for approval. No other has reported.", n+" waited for approval. No other had reported."
+	}
+	if p.Then {
+		return then
+	}
+	return now
+}
+
+// Reasons: the waivers of any that is waived are known.
+func (p countyTold) Reasons() bool {
+	return slices.ContainsFunc(p.Waived, func(e excused) bool { return len(e.Waivers) > 0 })
 }
 
 // Advice is the sentence after the count of hosts.
 func (p countyTold) Advice() string {
+	told := func(now, then string) string {
+		if p.Then {
+			return then
+		}
+		return now
+	}
 	switch {
 	case len(p.First) > 0:
-		return []string{"One thing", "Two things", "Three things"}[len(p.First)-1] + " to fix first:"
+		return []string{"One thing", "Two things", "Three things"}[len(p.First)-1] + told(" to fix first:", verb(len(p.First), " was", " were")+" to be fixed first:")
 	case p.Meeting == p.Hosts && p.Missing > 0:
-		return "But missing: " + count(p.Missing, "computer") + " that the county expects."
+		return "But missing: " + count(p.Missing, "computer") + told(" that the county expects.", " that the county expected.")
 	case p.Meeting == p.Hosts && len(p.Next)+len(p.Blind) == 0:
-		return "Nothing needs your attention today."
+		return told("Nothing needs your attention today.", "Nothing needed attention.")
 	case p.Meeting == p.Hosts:
-		return "Only smaller things remain."
+		return told("Only smaller things remain.", "Only smaller things remained.")
+	case p.Failing > 0:
+		return told("What fails is in no policy of the state.", "What failed is in no policy of the state.")
 	case p.Unknown > 0:
-		return "Nothing important is known to fail, but some of it could not be checked."
+		return told("Nothing important is known to fail,", "Nothing important was known to fail,") + " but some of it could not be checked."
 	case p.Hosts == 1:
-		return "It has not been heard from."
+		return told("It has not been heard from.", "It had not been heard from.")
 	case p.Hosts-p.Meeting == 1:
-		return "The other has not been heard from."
+		return told("The other has not been heard from.", "The other had not been heard from.")
 	case p.Meeting == 0:
-		return "None of them has been heard from."
+		return told("None of them has been heard from.", "None of them had been heard from.")
 	}
-	return "The others have not been heard from."
+	return told("The others have not been heard from.", "The others had not been heard from.")
 }
 
 func (s *server) county(ctx context.Context, r *http.Request) (*view, error) {
@@ -110,15 +150,22 @@ func (s *server) county(ctx context.Context, r *http.Request) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	after := r.URL.Query().Get("after")
-	t, err := s.countyTold(ctx, county, after)
+	q := r.URL.Query()
+	of := muster.HostQuery{County: county, Profile: muster.Profile(q.Get("profile")), After: q.Get("after"), Limit: rowsShown}
+	if of.Profile != "" && of.Profile != muster.EMS && of.Profile != muster.Workstation {
+		return nil, fmt.Errorf("computers of the kind %q: %w", of.Profile, fs.ErrNotExist)
+	}
+	t, err := s.countyTold(ctx, of)
 	if err != nil {
 		return nil, err
 	}
-	p := &countyPage{countyTold: t, Again: after != ""}
+	p := &countyPage{countyTold: t, Again: later(of), Only: of.Profile}
 	if t.next != "" {
 		q := url.Values{"after": {t.next}}
-		p.More = "/counties/" + string(county) + "?" + q.Encode() + strings.Replace(suffix(s.view), "?", "&", 1) + "#computers"
+		if of.Profile != "" {
+			q.Set("profile", string(of.Profile))
+		}
+		p.Further = "/counties/" + string(county) + "?" + q.Encode() + strings.Replace(suffix(s.view), "?", "&", 1) + "#computers"
 	}
 	v := &view{Title: countyName(county), Demo: t.invented, Page: p}
 	if county != s.person.County() { // else it is where the reader's way begins
@@ -127,7 +174,7 @@ func (s *server) county(ctx context.Context, r *http.Request) (*view, error) {
 	if p.Again {
 		return v, nil
 	}
-	if p.Carried, p.MoreCarry, err = s.carried(ctx, t.Rows); err != nil {
+	if p.carriage, err = s.carriage(ctx, county, t.Rows, t.Whole); err != nil {
 		return nil, err
 	}
 	if p.Missing > 0 {
@@ -140,9 +187,11 @@ func (s *server) county(ctx context.Context, r *http.Request) (*view, error) {
 		p.Absent = p.Absent[:len(p.Absent)-p.MoreAbsent]
 	}
 	if s.view.Now() {
-		p.Asks, err = s.Reader.Asks(ctx, county, false, asksShown)
+		asks, err := s.Reader.Asks(ctx, muster.AskQuery{County: county, Limit: asksShown})
+		p.Asks, p.Renewals = asks.Asks, s.renewals(county)
+		return v, err
 	}
-	return v, err
+	return v, nil
 }
 
 // countyOf the address.
@@ -154,11 +203,14 @@ func countyOf(r *http.Request) (muster.County, error) {
 	return county, err
 }
 
-// countyTold reads how a county stands, with the hosts after a page of them, or with "" the
-// first.
-func (s *server) countyTold(ctx context.Context, county muster.County, after string) (*countyTold, error) {
-	t := &countyTold{County: county, State: stateName(county)}
-	page, err := s.Reader.Hosts(ctx, s.view, muster.HostQuery{County: county, After: after, Limit: rowsShown})
+// later reports whether a query is for more than the first page of a county's hosts.
+func later(q muster.HostQuery) bool { return q.After != "" || q.Profile != "" }
+
+// countyTold reads how a county stands, with a page of its hosts.
+func (s *server) countyTold(ctx context.Context, q muster.HostQuery) (*countyTold, error) {
+	county := q.County
+	t := &countyTold{County: county, State: stateName(county), Then: !s.view.Now()}
+	page, err := s.hosts(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -173,11 +225,12 @@ func (s *server) countyTold(ctx context.Context, county muster.County, after str
 	if len(page.Hosts) == 0 && t.Hosts+t.Pending+t.Missing == 0 && countyName(county) == string(county) {
 		return nil, fmt.Errorf("county %s: %w", county, fs.ErrNotExist)
 	}
-	t.next, t.Whole = page.Next, page.Next == "" && after == ""
+	t.next, t.Whole = page.Next, page.Next == "" && !later(q)
 	if t.Whole {
 		err = s.tellWhole(ctx, t, page.Hosts)
 	} else {
-		err = s.tellPart(ctx, t, page.Hosts, after == "")
+		t.CountedAt = s.countedAt()
+		err = s.tellPart(ctx, t, page.Hosts, !later(q))
 	}
 	if err != nil {
 		return nil, err
@@ -186,7 +239,7 @@ func (s *server) countyTold(ctx context.Context, county muster.County, after str
 		return cmp.Or(cmp.Compare(a.Standing, b.Standing), cmp.Compare(b.Gating, a.Gating),
 			cmp.Compare(b.Other+b.Unsure, a.Other+a.Unsure), cmp.Compare(a.Hostname, b.Hostname), cmp.Compare(a.ID, b.ID))
 	})
-	if after != "" {
+	if later(q) {
 		return t, nil
 	}
 	if t.Trend, err = s.trend(ctx, county); err != nil {
@@ -226,7 +279,12 @@ func (s *server) tellWhole(ctx context.Context, t *countyTold, hosts []muster.Ho
 		case standsUnknown:
 			t.Unknown++
 		}
-		for _, f := range byHost[h.ID] {
+		told := slices.DeleteFunc(byHost[h.ID], func(f muster.FindingStanding) bool { return !s.knows(f.Control) })
+		if len(told) < len(byHost[h.ID]) && !h.Stale {
+			t.Strange++
+		}
+		byHost[h.ID] = told
+		for _, f := range told {
 			if f.Waiver != "" && !h.Stale {
 				waived[f.Control]++
 			}
@@ -241,18 +299,17 @@ func (s *server) tellWhole(ctx context.Context, t *countyTold, hosts []muster.Ho
 // tellPart tells a county by its counts; only some of its hosts are known. What to do is
 // told where first is set.
 func (s *server) tellPart(ctx context.Context, t *countyTold, hosts []muster.HostStanding, first bool) error {
-	for _, h := range hosts {
+	t.Rows = make([]hostRow, len(hosts))
+	err := atOnce(len(hosts), func(i int) (err error) {
 		var findings []muster.FindingStanding
-		var err error
-		if h.Summary.Fail+h.Summary.Unknown > 0 {
-			if findings, err = s.Reader.HostFindings(ctx, s.view, h.ID); err != nil {
-				return err
-			}
+		if sum := hosts[i].Summary; sum.Fail+sum.Unknown > 0 {
+			findings, err = s.Reader.HostFindings(ctx, s.view, hosts[i].ID)
 		}
-		t.Rows = append(t.Rows, s.hostRow(h, findings))
-	}
-	if !first {
-		return nil
+		t.Rows[i] = s.hostRow(hosts[i], findings)
+		return err
+	})
+	if err != nil || !first {
+		return err
 	}
 	controls, err := s.Reader.Controls(ctx, s.view, t.County)
 	if err != nil {
@@ -307,6 +364,8 @@ func (s *server) excused(county muster.County, rows []hostRow, waived map[string
 				e.Waivers = append(e.Waivers, w)
 			}
 		}
+		e.More = max(0, len(e.Waivers)-waiversShown)
+		e.Waivers = e.Waivers[:len(e.Waivers)-e.More]
 		list = append(list, e)
 	}
 	slices.SortFunc(list, func(a, b excused) int {

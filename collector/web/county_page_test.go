@@ -53,11 +53,11 @@ func TestOneActionClearsMany(t *testing.T) {
 	b := office(9, map[string][]int{"MVS-UPD-02": {1, 2}, "MVS-UPD-03": {2, 3}, "MVS-UPD-04": {5}, "MVS-ENC-01": {1, 4}, "LOCAL-1": {1, 2, 3, 4}})
 	d := open(t, mustNew(t, b, b.Catalogue), "/counties/56021")
 	inOrder(t, d.Text, "5 of 9 computers meet the baseline. Two things to fix first:",
-		"Bring everything up to date Fails: Updates are installed on CLERK-01, CLERK-02 critical What to do Install what is offered.",
-		"Fails: Updates come by themselves on CLERK-02, CLERK-03 high What to do The same as above.",
+		"Bring everything up to date Fails: Updates are installed critical on CLERK-01, CLERK-02 What to do Install what is offered.",
+		"Fails: Updates come by themselves high on CLERK-02, CLERK-03 What to do The same as above.",
 		"In the same go, 1 smaller thing Fails: It was restarted on CLERK-05 What to do Restart it today.",
 		"On 4 computers CLERK-01, CLERK-02, CLERK-03, CLERK-05 Clears 5 findings, 4 of them urgent",
-		"Fails: The disk is encrypted What to do on Windows Switch on BitLocker. What to do on Linux Set it up anew with LUKS. On 2 computers CLERK-01, CLERK-04 critical",
+		"Fails: The disk is encrypted critical What to do on Windows Switch on BitLocker. What to do on Linux Set it up anew with LUKS. On 2 computers CLERK-01, CLERK-04",
 		"5 meet the baseline", "Each computer, those that need something first.", "CLERK-01 Does not meet 2 urgent, 1 less urgent",
 		"Then", "A rule of this state 4 computers, medium", "Fails on CLERK-01, CLERK-02, CLERK-03, CLERK-04. Why it matters What to do Do as the state says.")
 
@@ -76,7 +76,7 @@ func TestCountyForItsOwnPeople(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := open(t, h, "/counties/56021")
-	d.has(t, "One thing to fix first: Fails: The disk is encrypted What to do Switch on BitLocker. On 1 computer CLERK-01", "Print the scorecard", "Nobody of this county is on file.")
+	d.has(t, "One thing to fix first: Fails: The disk is encrypted critical What to do Switch on BitLocker. On 1 computer CLERK-01", "Print the scorecard", "Nobody of this county is on file.")
 	d.hasNot(t, "Change contacts", "Add who to call")
 	for _, l := range d.Links {
 		if strings.HasPrefix(l, "/controls/") && !strings.HasSuffix(l, "?county=56021") || strings.HasSuffix(l, "/edit") {
@@ -103,7 +103,7 @@ func TestCountyOfManyComputers(t *testing.T) {
 	d := open(t, h, "/counties/56021")
 	d.has(t, "125 of 250 computers meet the baseline. Three things to fix first:",
 		"What to do on Windows Switch on BitLocker. What to do on Linux Set it up anew with LUKS. On 124 computers CLERK-03, CLERK-05",
-		"Bring everything up to date Fails: Updates are installed on CLERK-07 critical", "Updates come by themselves on 2 computers high", "On at least 2 computers CLERK-07 and 1 more Clears 3 findings", "and 120 more",
+		"Bring everything up to date Fails: Updates are installed critical on CLERK-07", "Updates come by themselves high on 2 computers", "On at least 2 computers CLERK-07 and 1 more Clears 3 findings", "and 120 more",
 		"30 of 250 computers, of these the ones that need something first.", "A rule of this state 250 computers, medium",
 		"The disk is encrypted waived on 1 computer It goes away. Until 3 December 2026, by officer.")
 	seen := map[string]int{}
@@ -155,13 +155,37 @@ func TestHowReportsWereCarried(t *testing.T) {
 	d = open(t, h, "/counties/56021")
 	d.has(t, "Receipts back on the computer 24 hours ago")
 	d.hasNot(t, "receipts are not back")
-	open(t, h, "/counties/56021?as_of=2026-11-01").has(t, "Its receipts are not back on the computer.") // that came the day after
+	open(t, h, "/counties/56021?as_of=2026-11-01").has(t, "Its receipts were not back on the computer.") // that came the day after
 
 	b.Fleet[0].Stale, b.Fleet[0].LastSeen = true, now.AddDate(0, 0, -50)
 	b.Reports[id][0].Way = muster.WayUplink
 	open(t, h, "/counties/56021").has(t, "The last report came over the network 50 days ago. The next is overdue since 29 October 2026.")
 	b.Fleet[0].Seq = 0
 	open(t, h, "/counties/56021").has(t, "CLERK-01 No report has come yet.")
+}
+
+// Few of many: the county's election management systems tell how their reports came,
+// however many workstations there are, and a page lists them all.
+func TestCarriersOfALargeCounty(t *testing.T) {
+	b := office(120, nil)
+	for i := range b.Fleet {
+		if i >= 100 {
+			b.Fleet[i].Profile, b.Fleet[i].Hostname, b.Fleet[i].Stale = muster.EMS, fmt.Sprintf("EMS-%03d", i), i == 119
+		}
+	}
+	h := mustNew(t, b, b.Catalogue)
+	d := open(t, h, "/counties/56021")
+	_, told, _ := strings.Cut(d.Text, "Reports of election management systems")
+	inOrder(t, told, "EMS-119", "EMS-100", "EMS-104", "And 14 more. Their pages tell how theirs came: all election management systems")
+	if strings.Contains(told, "EMS-105") || !slices.Contains(d.Links, "/counties/56021?profile=ems#computers") {
+		t.Errorf("told of %s, and links %v", told, d.Links)
+	}
+	d = open(t, h, "/counties/56021?profile=ems")
+	d.has(t, "Computers of one kind: Election management system.", "EMS-100", "EMS-119")
+	d.hasNot(t, "CLERK-")
+	if d := open(t, h, "/counties/56021?profile=mainframe"); d.Code != http.StatusNotFound {
+		t.Errorf("a kind that is none: %d", d.Code)
+	}
 }
 
 func TestWhoToCallAndWhatIsExcused(t *testing.T) {
@@ -212,7 +236,7 @@ func TestScorecard(t *testing.T) {
 		"Bring everything up to date on 6 computers, clears 8 findings Install what is offered. Restart it today. CLERK-01, CLERK-02, CLERK-03, CLERK-04 and 2 more",
 		"The disk is encrypted on 1 computer, clears 1 finding Set it up anew with LUKS. CLERK-04", "A rule of this state",
 		"Does not meet 6", "Nothing is waived here.", "2 of 6 computers met the baseline.", "Nobody of this county is on file.")
-	open(t, h, "/counties/56021/scorecard?as_of=2026-11-01").has(t, "as of 1 November 2026", "As it was shown on")
+	open(t, h, "/counties/56021/scorecard?as_of=2026-11-01").has(t, "as of 1 November 2026, 23:59 UTC", "As it was shown on")
 	open(t, h, "/counties/56001/scorecard").has(t, "No computer of this county has reported yet.")
 	for _, path := range []string{"/counties/99999/scorecard", "/counties/x/scorecard", "/counties/99999/edit", "/counties/1/edit"} {
 		if code := get(h, path).Code; code != http.StatusNotFound {
@@ -247,7 +271,7 @@ func TestWhatTheStateKeepsOfACounty(t *testing.T) {
 	if d.hasNot(t, "PC-7"); d.ids["name-21"] {
 		t.Error("there is room for more contacts than are kept")
 	}
-	open(t, h, "/counties/56021").has(t, "PC-7", "And 481 more.")
+	open(t, h, "/counties/56021").has(t, "PC-7", "And 481 computers more. More of them")
 }
 
 // What people enter is shown as harmlessly as what hosts say.
@@ -291,9 +315,9 @@ func TestCountyWhereMuchFails(t *testing.T) {
 	d.has(t, "1 of 2 computers meets the baseline. Three things to fix first:")
 	told := 0
 	for _, topic := range []string{"ACC", "BOOT", "NET"} {
-		d.has(t, fmt.Sprintf("Rule %s 0 holds on CLERK-01 high What to do See to %[1]s 0.", topic))
+		d.has(t, fmt.Sprintf("Rule %s 0 holds high on CLERK-01 What to do See to %[1]s 0.", topic))
 		for n := range 9 {
-			d.has(t, fmt.Sprintf("Fails: Rule %s %d holds on", topic, n))
+			d.has(t, fmt.Sprintf("Fails: Rule %s %d holds high on", topic, n))
 			if strings.Contains(d.Text, fmt.Sprintf("See to %s %d.", topic, n)) {
 				told++
 			}
@@ -309,6 +333,31 @@ func TestCountyWhereMuchFails(t *testing.T) {
 	open(t, h, "/counties/56021/scorecard").has(t, "Put accounts and sign-in in order on 1 computer, clears 9 findings")
 }
 
+// What is not told of a large county is counted, and hindsight says of which day it counts.
+func TestCountyTellsWhatItLeavesOut(t *testing.T) {
+	b := office(40, map[string][]int{"MVS-ENC-01": {1, 2}})
+	for n := range 14 {
+		c := muster.Control{ID: fmt.Sprintf("MVS-LOG-%02d", 20+n), Title: fmt.Sprint("Rule ", n), Severity: muster.SeverityLow}
+		b.Catalogue = append(b.Catalogue, c)
+		b.Findings = append(b.Findings, muster.FindingStanding{Host: b.Fleet[0].ID, Control: c.ID, Status: muster.StatusFail, Waiver: "W", Since: now})
+	}
+	for n := range 7 {
+		b.Waivers = append(b.Waivers, muster.Waiver{ID: fmt.Sprint("W-", n), Control: "MVS-LOG-20", County: "56021", Approved: now.AddDate(0, 0, -9), Expires: now.AddDate(0, 0, 9)})
+	}
+	h, err := web.New(web.Options{Reader: b, Catalogue: b.Catalogue, Waivers: b.Waivers, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := open(t, h, "/counties/56021")
+	d.has(t, "W-2 And by 4 waivers more.", "And 2 controls more.")
+	d.hasNot(t, "W-3", "Rule 12", "Counts are of")
+	open(t, h, "/counties/56021/scorecard").has(t, "And 11 controls more.")
+	for _, path := range []string{"/counties/56021", "/counties/56021/scorecard"} {
+		open(t, h, path+"?as_of=2026-11-03T14:00:00Z&known=now").has(t, "Counts are of the end of 2 November 2026, UTC, the last day that had ended.")
+		open(t, h, path+"?as_of=2026-11-03T14:00:00Z").hasNot(t, "Counts are of")
+	}
+}
+
 // Of many election management systems the first tell how their reports came.
 func TestManyCarriers(t *testing.T) {
 	b := office(7, nil)
@@ -316,9 +365,9 @@ func TestManyCarriers(t *testing.T) {
 		b.Fleet[i].Profile = muster.EMS
 	}
 	h := mustNew(t, b, b.Catalogue)
-	open(t, h, "/counties/56021").has(t, "The pages of the others tell how theirs came.")
+	open(t, h, "/counties/56021").has(t, "And 1 more. Their pages tell how theirs came:")
 	b.Fleet[0].Profile = muster.Workstation
-	open(t, h, "/counties/56021").hasNot(t, "The pages of the others")
+	open(t, h, "/counties/56021").hasNot(t, "Their pages tell")
 }
 
 // A computer that is missing needs attention, however well the others are.

@@ -94,7 +94,11 @@ func fileWord(f muster.SealedFile) (mark, string) {
 	no := mark{"fail", "Not taken"}
 	switch wire.Code(f.Problem) {
 	case "":
-		return mark{"pass", "Taken in"}, ""
+		say := ""
+		if f.Reason != "" {
+			say = "Its way here could not be kept; the collector’s log says why."
+		}
+		return mark{"pass", "Taken in"}, say
 	case seal.ProblemCut:
 		if f.Host == "" {
 			return no, "This is no sealed file of muster, or it was damaged before anything in it could be read. Choose the files that end in .courier."

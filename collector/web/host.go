@@ -77,6 +77,8 @@ type hostPage struct {
 	Reports   *hostReports
 	Files     []sealed
 	MoreFiles int
+	// UnreadFiles: where the files have been could not be read.
+	UnreadFiles bool
 	vouched
 	Again bool // a later page of the reports, with nothing else
 }
@@ -105,13 +107,18 @@ func (s *server) host(ctx context.Context, r *http.Request) (*view, error) {
 	p := &hostPage{Again: before > 0}
 	v := &view{Title: name, Trail: s.trail(h.County), Here: name, About: h.County, Page: p}
 	v.Demo.add(h.Demo)
-	if p.Reports, err = s.reports(ctx, h, before); err != nil {
+	steps, unread := s.steps(ctx, h.ID)
+	if p.Reports, err = s.reports(ctx, h, before, steps); err != nil {
 		return nil, err
 	}
 	if p.Again {
 		p.HostStanding = h
 		return v, nil
 	}
+	if p.Files, p.MoreFiles, err = s.files(ctx, h.ID, steps); err != nil {
+		return nil, err
+	}
+	p.UnreadFiles = unread
 	return v, s.hostTold(ctx, h, p)
 }
 
@@ -140,11 +147,8 @@ func (s *server) hostTold(ctx context.Context, h muster.HostStanding, p *hostPag
 	if !h.AuditWanted.IsZero() && !h.LastSeen.After(h.AuditWanted) {
 		p.Asked = &moment{h.AuditWanted, s.Now()}
 	}
-	p.Reason = hostReason(p)
+	p.Reason = hostReason(p, !s.view.Now())
 	if p.Follows, err = s.follows(ctx, h); err != nil {
-		return err
-	}
-	if p.Files, p.MoreFiles, err = s.files(ctx, h.ID); err != nil {
 		return err
 	}
 	p.vouched, err = s.vouchedOn(ctx, h, findings)
@@ -175,22 +179,31 @@ func (s *server) follows(ctx context.Context, h muster.HostStanding) (*follows, 
 	return f, nil
 }
 
-func hostReason(p *hostPage) string {
+// hostReason says why it stands so, or with then, why it stood so.
+func hostReason(p *hostPage, then bool) string {
+	told := func(now, past string) string {
+		if then {
+			return past
+		}
+		return now
+	}
 	switch {
 	case p.Standing == standsReplaced:
 		return "This computer was set up again, and reports under another id since. What stands below is how it was before, and counts nowhere."
 	case p.Seq == 0:
-		return "It is enrolled and approved, and its first report has not come yet."
+		return told("It is enrolled and approved, and its first report has not come yet.", "It was enrolled and approved, and its first report had not come.")
 	case p.Standing == standsStale:
-		return "Its last report came " + p.Seen.Ago() + ". What stands below was true then and may have changed, so it does not count as meeting the baseline."
+		return told("Its last report came "+p.Seen.Ago()+". What stands below was true then and may have changed, so it does not count as meeting the baseline.",
+			"Its last report had come "+p.Seen.Before()+". What stands below may have changed since, so it did not count as meeting the baseline.")
 	case p.Standing == standsMeeting && p.Other+p.Unsure == 0:
-		return "Everything that was checked is in order."
+		return told("Everything that was checked is in order.", "Everything that was checked was in order.")
 	case p.Standing == standsMeeting:
-		return "Nothing that matters most is missing. Smaller things remain."
+		return told("Nothing that matters most is missing. Smaller things remain.", "Nothing that matters most was missing. Smaller things remained.")
 	case p.Standing == standsFailing:
-		return count(p.Gating, "control") + " of critical or high severity " + verb(p.Gating, "fails.", "fail.") + " Start with the first below."
+		return count(p.Gating, "control") + " of critical or high severity " + told(verb(p.Gating, "fails.", "fail.")+" Start with the first below.", "failed.")
 	}
-	return "Nothing that matters most is known to fail, but some of it could not be checked. Until it is, the computer does not count as meeting the baseline."
+	return told("Nothing that matters most is known to fail, but some of it could not be checked. Until it is, the computer does not count as meeting the baseline.",
+		"Nothing that matters most was known to fail, but some of it could not be checked, so the computer did not count as meeting the baseline.")
 }
 
 func verb(n int, one, many string) string {

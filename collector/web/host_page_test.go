@@ -1,6 +1,8 @@
 package web_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -45,10 +47,12 @@ func TestReportsOfAHost(t *testing.T) {
 	d := open(t, h, page)
 	inOrder(t, d.Text, "Last report 58 minutes ago, number 30. It came over the network 1 minute after it was made. Of the last 20, the slowest took 5 hours and 1 came another way.",
 		"Gaps 6 reports of lower numbers never came: which", "20 reports, the highest number first.",
-		"30 3 Nov 2026, 14:05 3 Nov 2026, 14:04 1 minute over the network abcd1e000000 Download report 30",
-		"29 late: a higher number had come 3 Nov 2026, 18:04 3 Nov 2026, 13:04 5 hours on a stick", "28 3 Nov 2026, 11:04 3 Nov 2026, 12:04 clock ahead",
+		"30 3 Nov 2026, 14:05 UTC 3 Nov 2026, 14:04 UTC 1 minute over the network given at once abcd1e000000 after abcd1d000000 Download report 30",
+		"29 late: a higher number had come 3 Nov 2026, 18:04 UTC 3 Nov 2026, 13:04 UTC 5 hours on a stick given, not known to be there abcd1d000000 after abcd1c000000", "28 3 Nov 2026, 11:04 UTC 3 Nov 2026, 12:04 UTC clock ahead over the network given at once abcd1c000000 Download",
 		"Numbers 25 to 27 never came. 24 ", "11 ", "Numbers 9 to 10 never came. 8 2 Nov", "Reports before number 6", "sha256sum FILE", "muster report show FILE")
 	d.hasNot(t, "let go. 7", "Number 1 never came", "The computer said")
+	b.Steps = map[muster.HostID][]muster.CustodyEvent{id: {{At: now.Add(-time.Minute), Act: muster.CustodyReturned, By: string(id), File: "aaaaaaaaaaaaaaaa", Host: id, From: 28, To: 29}}}
+	open(t, h, page).has(t, "on a stick there 3 Nov 2026, 15:03 UTC abcd1d000000", "over the network given at once abcd1c000000")
 	d = open(t, h, page+"?before=6")
 	inOrder(t, d.Text, "CLERK-01 What it must do, and everything else about it", "4 reports, the highest number first.", "5 ", "3 2 Nov", "Download report 3", "2 2 Nov", "abcd02000000 let go Number 1 never came.")
 	d.hasNot(t, "Before number", "Its clock", "Download report 2 ")
@@ -100,6 +104,96 @@ func TestCustodyOfAHost(t *testing.T) {
 		b.Steps[id] = append(b.Steps[id], step(fmt.Sprintf("%016d", n), muster.CustodyWrote, string(id), 10, -4))
 	}
 	open(t, mustNew(t, b, b.Catalogue), page).has(t, "6 earlier files are not shown.")
+}
+
+// A past view tells what was known then: neither a file that came later nor what a later
+// file told. In hindsight it is there.
+func TestCustodyIsToldOfItsDay(t *testing.T) {
+	b, id := one(nil)
+	b.Fleet[0].Profile = muster.EMS
+	b.Fleet[0].Seq = 3
+	b.Reports = map[muster.HostID][]muster.ReportStanding{id: {{Host: id, Seq: 3, Way: muster.WayCourier, ReceivedAt: now.Add(-80 * time.Hour)}}}
+	step := func(file, act string, from uint64, hours int) muster.CustodyEvent {
+		return muster.CustodyEvent{At: now.Add(time.Duration(hours) * time.Hour), Act: act, By: string(id), File: file, Host: id, From: from, To: from + 2}
+	}
+	b.Steps = map[muster.HostID][]muster.CustodyEvent{id: {
+		step("aaaaaaaaaaaaaaaa", muster.CustodyWrote, 1, -90), step("aaaaaaaaaaaaaaaa", muster.CustodyReceived, 1, -80), step("aaaaaaaaaaaaaaaa", muster.CustodyReturned, 1, -70),
+		step("bbbbbbbbbbbbbbbb", muster.CustodyWrote, 4, -60), step("bbbbbbbbbbbbbbbb", muster.CustodyReceived, 4, -20)}}
+	h := mustNew(t, b, b.Catalogue)
+	for at, want := range map[string][2]int{ // steps of the one file and of the other
+		"": {3, 2}, "?as_of=" + now.Add(-50*time.Hour).Format(time.RFC3339): {2, 0}, "?as_of=" + now.Add(-10*time.Hour).Format(time.RFC3339): {3, 2},
+		"?as_of=" + now.Add(-85*time.Hour).Format(time.RFC3339): {0, 0}, "?known=now&as_of=" + now.Add(-50*time.Hour).Format(time.RFC3339): {3, 1},
+	} {
+		_, files, _ := strings.Cut(open(t, h, "/hosts/"+string(id)+at).Text, "Carried on a stick")
+		files, _, _ = strings.Cut(files, "Each report is signed")
+		second, first, found := strings.Cut(files, "Reports 1 to 3")
+		if !found {
+			second, first = files, ""
+		}
+		count := func(s string) int {
+			return strings.Count(s, "Written to") + strings.Count(s, "Taken in") + strings.Count(s, "Receipts back")
+		}
+		if got := [2]int{count(first), count(second)}; got != want {
+			t.Errorf("%q tells %d steps of the files, want %d: %s", at, got, want, files)
+		}
+		back := want[0] == 3
+		county := open(t, h, "/counties/56021"+at)
+		if told := strings.Contains(county.Text, "Receipts back on the computer"); told != back {
+			t.Errorf("%q: that the receipts are back is told: %v", at, told)
+		}
+	}
+}
+
+// What a stick says of a file is bounded, asks the store no more often, and hides nothing
+// that the collector did.
+func TestManyStepsOfAFile(t *testing.T) {
+	b, id := one(nil)
+	b.Fleet[0].Profile = muster.EMS
+	b.Reports = map[muster.HostID][]muster.ReportStanding{id: {{Host: id, Seq: b.Fleet[0].Seq, Way: muster.WayCourier}}}
+	step := func(act, by string, minutes int) muster.CustodyEvent {
+		return muster.CustodyEvent{At: now.Add(time.Duration(minutes) * time.Minute), Act: act, By: by, File: "aaaaaaaaaaaaaaaa", Host: id, From: 1, To: 2}
+	}
+	var steps []muster.CustodyEvent
+	for n := range 300 {
+		steps = append(steps, step(muster.CustodyRelayed, string(muster.NewHostID(fmt.Append(nil, n))), n-400))
+	}
+	b.Steps = map[muster.HostID][]muster.CustodyEvent{id: append(steps, step(muster.CustodyReceived, "State of Example", -9))}
+	reader := &counted{Book: b}
+	h := mustNew(t, reader, b.Catalogue)
+	d := open(t, h, "/hosts/"+string(id))
+	d.has(t, "Taken in by the state: State of Example 9 minutes ago", "289 more steps are not shown.")
+	if got := strings.Count(d.Text, "Sent on by"); got != 11 || reader.among != 1 {
+		t.Errorf("%d steps are shown, and carriers were asked for %d times", got, reader.among)
+	}
+	d = open(t, h, "/counties/56021")
+	d.has(t, "Taken in by the state 9 minutes ago", "289 more steps are on its page.")
+	if got := strings.Count(d.Text, "Sent on by"); got != 11 {
+		t.Errorf("the county's page shows %d steps", got)
+	}
+
+	// What cannot be read of it costs no page.
+	reader.broken = true
+	open(t, h, "/hosts/"+string(id)).has(t, "Where its sealed files have been could not be read.", "About this computer")
+	open(t, h, "/counties/56021").has(t, "CLERK-01 The last report came on a stick", "Where the stick has been could not be read.")
+}
+
+// counted counts how often carriers are asked for, and may be unable to read custody.
+type counted struct {
+	*storybook.Book
+	among  int
+	broken bool
+}
+
+func (c *counted) HostsAmong(ctx context.Context, county muster.County, ids []muster.HostID) ([]muster.HostStanding, error) {
+	c.among++
+	return c.Book.HostsAmong(ctx, county, ids)
+}
+
+func (c *counted) Custody(ctx context.Context, id muster.HostID) ([]muster.CustodyEvent, error) {
+	if c.broken {
+		return nil, errors.New("a row that is none")
+	}
+	return c.Book.Custody(ctx, id)
 }
 
 func TestPolicyOfAHost(t *testing.T) {

@@ -1,96 +1,195 @@
 package web_test
 
 import (
-	"maps"
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+	"unicode"
 
 	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/collector/web"
 	"github.com/passmuster/muster/collector/web/internal/storybook"
+	"github.com/passmuster/muster/policies/changes"
 )
 
-var hostile = map[string]string{
-	"script":    `"><script>alert(1)</script><img src=x onerror=alert(1)>`,
-	"right":     "invoice\u202Efdp.exe",
-	"zerowidth": "CLERK\u200B-01\u2060",
-	"long":      strings.Repeat("W", 10000),
-	"control":   "a\x00b\x1b[31mc\xff",
-	"template":  `{{.Site}} </title></bdi> &lt; ]]>`,
-}
+var hostile = storybook.Hostile()
+
+// longestShown bounds a text of a page in characters: a longer one is cut and said to be.
+const longestShown = 1000
 
 func TestHostileTexts(t *testing.T) {
 	for name, text := range hostile {
 		t.Run(name, func(t *testing.T) {
-			for path, d := range hostilePages(t, text) {
-				if strings.ContainsAny(d.Text, "\u202E\u200B\u2060\x00\x1b") {
-					t.Errorf("%s shows an invisible character", path)
-				}
-				if len(d.Text) > 20000 {
-					t.Errorf("%s shows %d bytes", path, len(d.Text))
+			t.Parallel()
+			for path, page := range hostilePages(t, text) {
+				if err := harmless(page); err != nil {
+					t.Errorf("%.60s: %v", path, err)
 				}
 			}
 		})
 	}
-	pages := hostilePages(t, hostile["right"])
-	pages["host"].has(t, "invoice⟨U+202E⟩fdp.exe")
-	pages = hostilePages(t, hostile["long"])
-	pages["host"].has(t, "… (9,400 characters more)")
 }
 
-// hostilePages opens every page of a state where the text is in every place
-// that a host can fill.
-func hostilePages(tb testing.TB, text string) map[string]document {
-	b, id := one(func(h *muster.HostStanding, b *storybook.Book) {
-		h.Hostname, h.Agent, h.PolicyRevision = text, text, text
-		h.Profile, h.Platform = muster.Profile(text), muster.Platform(text)
-		h.Summary = muster.Summary{}
-		e := muster.Evidence{Reason: text, Violations: []muster.Violation{{Subject: text, Found: text, Want: text}}, Notes: []string{text}}
-		b.Evidence[h.ID] = map[string]muster.Evidence{"MVS-ENC-01": e, text: e}
-		for i, control := range []string{"MVS-ENC-01", text} {
-			f := muster.FindingStanding{Host: h.ID, Control: control, Status: muster.StatusFail, Since: now}
-			if i == 0 {
-				b.Findings[0] = f
-			} else {
-				b.Findings = append(b.Findings, f)
-			}
-			b.Transitions = append(b.Transitions, muster.Transition{Host: h.ID, Control: control, From: muster.StatusPass, To: muster.StatusFail, ReceivedAt: now})
-		}
-	})
-	b.Steps = map[muster.HostID][]muster.CustodyEvent{id: {{At: now, Act: text, By: text, File: text, Host: id, From: 1, To: 2}}}
-	b.Asked = []muster.Ask{{County: "56021", Host: id, Control: "MVS-ENC-01", Reason: text, By: text, At: now, Until: now, State: muster.AskDeclined, Answer: text}}
-	silent := b.Fleet[0]
-	silent.ID, silent.Stale = muster.NewHostID([]byte("silent")), true
-	b.Fleet = append(b.Fleet, silent)
-	b.Absent = append(b.Absent, muster.ExpectedHost{County: "56021", Name: text, Profile: muster.Profile(text), Note: text})
-	waiting := b.Fleet[0]
-	waiting.ID, waiting.State = muster.NewHostID([]byte("waiting")), muster.HostPending
-	b.Fleet = append(b.Fleet, waiting)
-	h := mustNew(tb, b, b.Catalogue)
-	pages := map[string]document{}
-	for name, path := range map[string]string{"overview": "/", "county": "/counties/56021", "host": "/hosts/" + string(id), "control": "/controls/MVS-ENC-01", "changes": "/changes", "quiet": "/quiet"} {
-		pages[name] = open(tb, h, path)
+// What cannot be seen is named, what is too long is cut, and the page of a host has the
+// whole of what may come as its name.
+func TestHostileTextsCanBeRead(t *testing.T) {
+	for text, want := range map[string]string{
+		"invoice\u202Efdp.exe":                "invoice⟨U+202E⟩fdp.exe",
+		"CLERK\uFE0F\u3164":                   "CLERK⟨U+FE0F⟩⟨U+3164⟩",
+		"Z\u0301\u0301\u0301\u0301 caf\u0301": "Z\u0301\u0301\u0301⟨U+0301⟩ caf\u0301",
+		strings.Repeat("W", 10000):            "… (9,000 characters more)",
+		strings.Repeat("W", 255):              strings.Repeat("W", 255),
+	} {
+		b, id := one(func(h *muster.HostStanding, _ *storybook.Book) { h.Hostname = text })
+		open(t, mustNew(t, b, b.Catalogue), "/hosts/"+string(id)).has(t, want)
 	}
+}
+
+// hostilePages opens every page of a state where the text is in every place that someone
+// else can fill, by address.
+func hostilePages(tb testing.TB, text string) map[string]string {
+	tb.Helper()
+	b := storybook.ExampleOf(text, now)
+	change := changes.Change{Kind: changes.KindControl, Name: text, What: text, Old: text, New: text}
+	h, err := web.New(web.Options{Reader: b, Catalogue: b.Catalogue, Waivers: b.Waivers, Attestations: b.Attestations, Held: b.Held,
+		Diff: func(context.Context, int64, int64) ([]changes.Change, error) { return []changes.Change{change}, nil },
+		Name: "State of Example", Now: func() time.Time { return now },
+		Who: func(r *http.Request) web.Person {
+			if r.URL.Path == "/counties" {
+				return web.Person{Name: text, Counties: []muster.County{"56001", "56021"}, Session: true}
+			}
+			return web.Person{Name: text, Role: muster.RoleCISO, Session: true}
+		}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	pages := map[string]string{}
+	for _, pattern := range web.Patterns() {
+		paths := b.HostilePaths(pattern, text)
+		if paths == nil && pattern != "GET /static/" && pattern != "GET /live" {
+			tb.Errorf("no page of %s is opened", pattern)
+		}
+		if pattern == "GET /courier" {
+			paths = append(paths, "/courier?upload=example")
+		}
+		for i, path := range paths {
+			w := get(h, path)
+			if i == 0 && w.Code != http.StatusOK || w.Code >= http.StatusInternalServerError {
+				tb.Errorf("%.60s answers %d", path, w.Code)
+			}
+			if w.Code < 300 || w.Code >= 400 {
+				pages[path] = w.Body.String()
+			}
+		}
+	}
+	w := httptest.NewRecorder()
+	h.Refuse(w, httptest.NewRequest(http.MethodPost, "/policies", nil), http.StatusConflict, text, text)
+	pages["a refusal"] = w.Body.String()
 	return pages
 }
 
-// FuzzPages: whatever a host writes, pages stay well formed and without a
-// script, and show no invisible character.
-func FuzzPages(f *testing.F) {
-	for _, name := range slices.Sorted(maps.Keys(hostile)) {
-		f.Add(hostile[name])
+// harmless holds a page to what it must be with a hostile text in it: well formed, without
+// a script, without an address that is not of the collector, without characters that
+// cannot be seen, and with what is written to the left kept apart from its surroundings.
+func harmless(page string) error {
+	if _, err := parse(page); err != nil {
+		return err
 	}
+	r := xml.NewDecoder(strings.NewReader(page))
+	var within []string
+	for {
+		token, err := r.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		switch t := token.(type) {
+		case xml.StartElement:
+			name := t.Name.Local
+			for _, a := range t.Attr {
+				switch {
+				case a.Name.Local == "dir":
+					name = "bdi"
+				case a.Name.Local == "value" && t.Name.Local == "input": // as it is, to be changed
+					a.Value = ""
+				case slices.Contains([]string{"href", "src", "action", "formaction"}, a.Name.Local):
+					if !strings.ContainsAny(a.Value[:1], "/#?") && !strings.HasPrefix(a.Value, "tel:") && !strings.HasPrefix(a.Value, "mailto:") {
+						return fmt.Errorf("%s leads to %q", t.Name.Local, a.Value)
+					}
+					a.Value = strings.ReplaceAll(a.Value, "W", "") // it leads to what has the name, however long
+				}
+				if err := visible(a.Value); err != nil {
+					return fmt.Errorf("%s of %s: %w", a.Name.Local, t.Name.Local, err)
+				}
+			}
+			within = append(within, name)
+		case xml.EndElement:
+			within = within[:len(within)-1]
+		case xml.CharData:
+			if slices.Contains(within, "textarea") {
+				continue
+			}
+			text := string(t)
+			if slices.Contains(within, "pre") { // the whole, to be copied
+				text = strings.ReplaceAll(text, "W", "")
+			}
+			if err := visible(text); err != nil {
+				return fmt.Errorf("in %v: %w", within, err)
+			}
+			apart := slices.ContainsFunc(within, func(name string) bool { return slices.Contains([]string{"bdi", "title", "option"}, name) })
+			if strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Hebrew, r) }) && !apart {
+				return fmt.Errorf("in %v: %q is not kept apart", within, t)
+			}
+		}
+	}
+}
+
+// visible refuses a text with what cannot be seen, or without an end.
+func visible(text string) error {
+	marks := 0
+	for _, r := range text {
+		if unicode.Is(unicode.M, r) {
+			marks++
+		} else {
+			marks = 0
+		}
+		switch {
+		case marks > 3:
+			return fmt.Errorf("%d marks over and under one letter", marks)
+		case unicode.In(r, unicode.Cf, unicode.Co, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point), r == 0x2800,
+			unicode.IsControl(r) && r != '\n' && r != '\t':
+			return fmt.Errorf("%U is not seen in %.200q", r, text)
+		}
+	}
+	if strings.Contains(text, strings.Repeat("W", longestShown+1)) {
+		return errors.New("a long text is not cut")
+	}
+	return nil
+}
+
+// FuzzPages: whatever someone else writes, pages are harmless.
+func FuzzPages(f *testing.F) {
+	state := &struct{ *storybook.Book }{storybook.ExampleOf("", now)}
+	h := mustNew(f, state, state.Catalogue)
+	f.Add(hostile["script"]) // TestHostileTexts opens them with the others
 	f.Fuzz(func(t *testing.T, text string) {
-		for path, d := range hostilePages(t, text) {
-			for _, r := range d.Text {
-				if r == 0xFFFD && strings.ToValidUTF8(text, "") != text {
-					continue
-				}
-				if r < ' ' || r == 0x7F || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 {
-					t.Fatalf("%s shows %U", path, r)
-				}
+		state.Book = storybook.ExampleOf(text, now)
+		for _, path := range state.Paths(web.Patterns()) {
+			w := get(h, path)
+			if w.Code == http.StatusSeeOther {
+				continue
+			}
+			if err := harmless(w.Body.String()); err != nil {
+				t.Errorf("%s: %v", path, err)
 			}
 		}
 	})

@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// maxListeners at once; who comes after them has pages that do not change by themselves.
-	maxListeners = 200
+	// maxListeners at once, and maxTabs of one person; who comes after them has pages that
+	// do not change by themselves.
+	maxListeners, maxTabs = 200, 10
 	// gather is how long changes are collected, so that a burst is told once.
 	gather = time.Second
 	// beat keeps proxies from ending a connection on which nothing happens.
@@ -39,14 +40,14 @@ const (
 type Live struct {
 	watch     func(context.Context) <-chan []muster.County
 	mu        sync.Mutex
-	listeners map[chan []muster.County]bool
+	listeners map[chan []muster.County]string // whose they are
 	ended     chan struct{}
 }
 
 // NewLive makes one that tells what watch tells: the counties of a change, none for
 // changes of any, until its context ends.
 func NewLive(watch func(context.Context) <-chan []muster.County) *Live {
-	return &Live{watch: watch, listeners: map[chan []muster.County]bool{}, ended: make(chan struct{})}
+	return &Live{watch: watch, listeners: map[chan []muster.County]string{}, ended: make(chan struct{})}
 }
 
 // Run watches until ctx ends, and then ends every connection. Call it once.
@@ -97,15 +98,21 @@ func (l *Live) tell(counties []muster.County) {
 	}
 }
 
-// enter gives the changes from now on; nil where no more can listen.
-func (l *Live) enter() (changes chan []muster.County, leave func()) {
+// enter gives a person the changes from now on; nil where no more can listen.
+func (l *Live) enter(name string) (changes chan []muster.County, leave func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.listeners) >= maxListeners {
+	tabs := 0
+	for _, whose := range l.listeners {
+		if whose == name {
+			tabs++
+		}
+	}
+	if len(l.listeners) >= maxListeners || tabs >= maxTabs {
 		return nil, nil
 	}
 	changes = make(chan []muster.County, 1)
-	l.listeners[changes] = true
+	l.listeners[changes] = name
 	return changes, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -113,13 +120,14 @@ func (l *Live) enter() (changes chan []muster.County, leave func()) {
 	}
 }
 
-// ServeHTTP sends events until the request, its time or Run ends: with ?county= those of
-// that county and those that may be of any.
-func (l *Live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	changes, leave := l.enter()
+// Listen sends a person events until the request, its time or Run ends: with ?county=
+// those of that county and those that may be of any. Of one name not all places are taken;
+// those without a name, as on loopback, are one.
+func (l *Live) Listen(w http.ResponseWriter, r *http.Request, name string) {
+	changes, leave := l.enter(name)
 	if changes == nil {
 		w.Header().Set("Retry-After", "60")
-		http.Error(w, "Too many pages listen for changes. This one shows them when it is loaded again.", http.StatusServiceUnavailable)
+		http.Error(w, "Too many pages listen for changes. This one shows them when it is loaded again.", http.StatusTooManyRequests)
 		return
 	}
 	defer leave()

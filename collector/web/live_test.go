@@ -50,11 +50,13 @@ type listener struct {
 	leave func()
 }
 
-func (l *watched) listen(path string) *listener {
+func (l *watched) listen(path string) *listener { return l.listenAs("", path) }
+
+func (l *watched) listenAs(name, path string) *listener {
 	ctx, cancel := context.WithCancel(l.Context())
 	b := &listener{httptest.NewRecorder(), make(chan struct{}), cancel}
 	go func() {
-		l.ServeHTTP(b, httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil))
+		l.Listen(b, httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil), name)
 		close(b.ended)
 	}()
 	synctest.Wait()
@@ -135,16 +137,21 @@ func TestLiveHasRoomForSoMany(t *testing.T) {
 		l := watch(t)
 		defer l.stop()
 		var all []*listener
-		for range 200 {
-			all = append(all, l.listen("/live"))
+		for n := range 200 {
+			all = append(all, l.listenAs(fmt.Sprint("person ", n/10), "/live"))
 		}
-		full := l.listen("/live")
-		if <-full.ended; full.Code != http.StatusServiceUnavailable || full.Header().Get("Retry-After") == "" {
-			t.Errorf("one too many is answered %d %v", full.Code, full.Header())
+		none := func(name string) {
+			t.Helper()
+			full := l.listenAs(name, "/live")
+			if <-full.ended; full.Code != http.StatusTooManyRequests || full.Header().Get("Retry-After") == "" {
+				t.Errorf("one too many is answered %d %v", full.Code, full.Header())
+			}
 		}
+		none("someone else")
 		all[7].leave()
 		<-all[7].ended
-		next := l.listen("/live")
+		none("person 1") // they have ten
+		next := l.listenAs("person 0", "/live")
 		if l.tell(nil); !slices.Equal(next.told(), []string{"[]"}) {
 			t.Errorf("who came in their place was told %q", next.told())
 		}
@@ -167,7 +174,7 @@ func TestLiveWaitsForNobody(t *testing.T) {
 		l := watch(t)
 		slow := &listener{ResponseRecorder: httptest.NewRecorder()}
 		free := make(chan struct{})
-		go l.ServeHTTP(stuck{slow.ResponseRecorder, free}, httptest.NewRequest(http.MethodGet, "/live", nil))
+		go l.Listen(stuck{slow.ResponseRecorder, free}, httptest.NewRequest(http.MethodGet, "/live", nil), "")
 		quick := l.listen("/live")
 		var want []string
 		for i := range 20 {

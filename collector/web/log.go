@@ -83,6 +83,15 @@ func actorWord(actor string) (word string, login bool) {
 	return actor, true
 }
 
+// byWhom is actorWord within a sentence.
+func byWhom(actor string) string {
+	word, login := actorWord(actor)
+	if login {
+		return shown(actor, 64)
+	}
+	return strings.ToLower(word[:1]) + word[1:]
+}
+
 func (s *server) log(ctx context.Context, r *http.Request) (*view, error) {
 	q := r.URL.Query()
 	page := &logPage{Who: strings.TrimSpace(q.Get("who")), What: q.Get("what")}
@@ -209,9 +218,13 @@ func taken(address string) []piece {
 	q := u.Query()
 	for _, g := range exportGroups() {
 		for _, d := range g.Downloads {
-			if "/api/v1"+d.Route == u.Path {
-				list = append(list, piece{Text: d.Name})
+			before, after, ofCounty := strings.Cut("/api/v1"+d.Route, "{county}")
+			if ofCounty && strings.HasPrefix(u.Path, before) && strings.HasSuffix(u.Path, after) {
+				q.Set("county", strings.TrimSuffix(strings.TrimPrefix(u.Path, before), after))
+			} else if "/api/v1"+d.Route != u.Path {
+				continue
 			}
+			list = append(list, piece{Text: d.Name})
 		}
 	}
 	if list == nil {
@@ -219,6 +232,9 @@ func taken(address string) []piece {
 	}
 	if county, err := muster.ParseCounty(q.Get("county")); err == nil {
 		list = append(list, piece{Text: "of"}, piece{County: county})
+	}
+	if control := q.Get("control"); control != "" {
+		list = append(list, piece{Text: "for control " + control})
 	}
 	if at, err := time.Parse(time.RFC3339Nano, q.Get("as_of")); err == nil {
 		list = append(list, piece{Text: "as of " + moment{At: at}.Exact()})

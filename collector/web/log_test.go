@@ -27,13 +27,16 @@ func TestLog(t *testing.T) {
 	note("clerk@albany.example", "export", "/api/v1/hosts?as_of=2026-11-02T23%3A59%3A59.999999Z&county=56001&format=csv")
 	note("clerk@albany.example", "export", "/api/v1/hosts/"+string(id)+"/reports/3?")
 	note("clerk@albany.example", "upload_courier", "12345 bytes")
+	note("op@state.example", "export", "/api/v1/counties/56001/contacts?format=csv")
+	note("op@state.example", "export", "/api/v1/findings?control=MVS-ENC-01&format=csv")
 	note("host", "hold_host", string(id)+": it comes from the node of another computer")
 	note(hostile["script"], hostile["right"], hostile["zerowidth"]+" "+hostile["control"])
 	h := seenBy(t, b, officer)
 	d := open(t, h, "/log")
 	d.has(t, "Approved CLERK-01 op@state.example", "6 minutes ago 3 November 2026, 14:58 UTC", "Retired "+string(gone), "Put into a ring: Albany County to canary",
 		"Listed expected computers: 9 of Laramie County A program with the API token", "Took out a file: Computers of Albany County as of 2 November 2026, 23:59 UTC clerk@albany.example",
-		"Took out a file: /api/v1/hosts/", "Uploaded a courier file of 12345 bytes", "Must wait for approval: CLERK-01 it comes from the node", "⟨U+202E⟩", "The whole log as a file (CSV)")
+		"Took out a file: /api/v1/hosts/", "Uploaded a courier file of 12345 bytes", "Must wait for approval: CLERK-01 it comes from the node", "⟨U+202E⟩", "The whole log as a file (CSV)",
+		"Took out a file: Contacts of Albany County op@state.example", "Took out a file: What is not met for control MVS-ENC-01 op@state.example")
 	d.hasNot(t, "Older", "\u202e")
 	if slices.Contains(d.Links, "/hosts/"+string(gone)) || !slices.Contains(d.Links, "/hosts/"+string(id)) {
 		t.Errorf("links: %q", d.Links)
@@ -41,7 +44,7 @@ func TestLog(t *testing.T) {
 	d = open(t, h, "/log?who=OP%40state&what=approve")
 	d.has(t, "Approved CLERK-01")
 	d.hasNot(t, "Retired h")
-	open(t, h, "/log?who=nobody").has(t, "Nothing like this is among the 9 lines that were looked through, back to 3 November 2026, 14:10 UTC.")
+	open(t, h, "/log?who=nobody").has(t, "Nothing like this is among the 11 lines that were looked through, back to 3 November 2026, 13:58 UTC.")
 	for _, query := range []string{"before=x", "before=-1", "before=99999999999999999999"} {
 		if d := open(t, h, "/log?"+query); d.Code != http.StatusNotFound {
 			t.Errorf("%s: %d", query, d.Code)

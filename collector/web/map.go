@@ -37,13 +37,17 @@ type atlasWords struct {
 
 // baseline is what the map of the overview shows.
 func (s *server) baseline() atlasWords {
-	return atlasWords{"the share of computers that meet the baseline",
-		[7]string{"all meet", "75 to 99%", "50 to 74%", "25 to 49%", "under 25%", "mostly silent or not known", "no computers"},
+	meet, meets, none := "meet", tally.Meets, "no computer reports"
+	if !s.view.Now() {
+		meet, meets, none = "met", func(tally) string { return "met" }, "no computer had reported"
+	}
+	return atlasWords{"the share of computers that " + meet + " the baseline",
+		[7]string{"all " + meet, "75 to 99%", "50 to 74%", "25 to 49%", "under 25%", "mostly silent or not known", "no computers"},
 		func(t tally) string {
 			if t.Hosts == 0 {
-				return "no computer reports"
+				return none
 			}
-			says := number(t.Meeting) + " of " + count(t.Hosts, "computer") + " " + t.Meets() + " the baseline"
+			says := number(t.Meeting) + " of " + count(t.Hosts, "computer") + " " + meets(t) + " the baseline"
 			if t.Stale > 0 {
 				says += ", " + number(t.Stale) + " not heard from"
 			}

@@ -13,6 +13,7 @@ import (
 const (
 	weakestCounties = 12
 	topControls     = 8
+	restShown       = 254 // of anything, on demand: as many as the largest state has counties
 	worseShown      = 8
 	betterShown     = 4
 	quietShown      = 5
@@ -84,27 +85,46 @@ func (c controlRow) Bar() []segment {
 	return []segment{{"fail", 0, 100 * float64(c.Fail) / float64(c.Asked)}}
 }
 
-type overviewPage struct {
-	tally
-	Map             *stateMap // nil where there is none of the state
-	Weakest, Others []countyRow
-	Controls        []controlRow
-	MoreControls    int
-	Since           since
-	Spread          []spread
-	MoreSpread      int
-	Policy          *rollout // the newest; nil where there is none, and in the past
-	Trend           *trend
-	Worse, Better   []change
-	Quiet           []silence
-	Waiting         []silence // the first of Pending
+// few are the first of a list, of which the rest is there on demand, but for More.
+type few[T any] struct {
+	First, Rest []T
+	More        int
 }
 
-// First are the weakest counties of all, where some hosts do not meet the baseline.
-func (p *overviewPage) First() []countyRow {
-	first := p.Weakest[:min(len(p.Weakest), 3)]
-	return slices.DeleteFunc(slices.Clone(first), func(c countyRow) bool { return c.share() == 1 })
+func fewOf[T any](all []T, first int) (f few[T]) {
+	f.First = all[:min(len(all), first)]
+	f.Rest = all[len(f.First):min(len(all), first+restShown)]
+	f.More = len(all) - len(f.First) - len(f.Rest)
+	return f
 }
+
+// Behind are those that are not the first; All are all.
+func (f few[T]) Behind() int { return len(f.Rest) + f.More }
+func (f few[T]) All() int    { return len(f.First) + f.Behind() }
+
+type overviewPage struct {
+	tally
+	CountedAt     string    // the day as of whose end it counts; "" for the view's instant
+	Map           *stateMap // nil where there is none of the state
+	Weakest       few[countyRow]
+	Weak          int // counties where not every host meets the baseline
+	By            string
+	Controls      few[controlRow]
+	Since         since
+	Spread        few[spread]
+	Compared      bool        // there is a day before to tell of what spread
+	Policy        *releaseRow // nil where there is none, and in the past
+	Trend         *trend
+	Worse, Better []change
+	Quiet         []silence
+	Waiting       []silence // the first of Pending
+}
+
+// byCounties orders controls by the counties in which they fail.
+const byCounties = "counties"
+
+// First are the weakest counties of all, where some hosts do not meet the baseline.
+func (p *overviewPage) First() []countyRow { return p.Weakest.First[:min(p.Weak, 3)] }
 
 // A silence is a host and since when it has said nothing, or waits.
 type silence struct {
@@ -117,23 +137,54 @@ func (s *server) overview(ctx context.Context, r *http.Request) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	controls, err := s.Reader.Controls(ctx, s.view, "")
+	controls, err := s.Reader.ControlCounties(ctx, s.view, "")
 	if err != nil {
 		return nil, err
 	}
-	p := &overviewPage{}
+	p := &overviewPage{CountedAt: s.countedAt()}
 	v := &view{Title: "Overview", Page: p}
-	p.counties(counties, v)
-	p.Map = s.draw(append(slices.Clone(p.Weakest), p.Others...), s.baseline())
-	p.controls(s, controls)
+	p.Map = s.draw(p.counties(counties, v), s.baseline())
+	if r.URL.Query().Get("by") == byCounties {
+		p.By = byCounties
+	}
+	totals := sums(controls)
+	p.controls(s, totals)
+	parts := []func() error{
+		func() error { return s.compare(ctx, r.URL.Query().Get("since"), p, counties, controls, totals) },
+		func() error { return s.moved(ctx, p, counties) },
+		func() (err error) { p.Trend, err = s.trend(ctx, ""); return err },
+		func() error {
+			quiet, err := s.Reader.Quiet(ctx, s.view, "", quietShown)
+			for _, h := range quiet {
+				p.Quiet = append(p.Quiet, silence{h, moment{s.lastHeard(h), s.Now()}})
+			}
+			return err
+		},
+	}
+	if s.view.Now() { // who waited once, and what is rolled out now, is of no use in the past
+		parts = append(parts,
+			func() (err error) { p.Policy, err = s.leading(ctx); return err },
+			func() error {
+				pending, err := s.Reader.PendingPage(ctx, "", "", waitingShown)
+				for _, h := range pending {
+					if h.Waits == muster.WaitsNew {
+						h.Waits = "" // the heading says that
+					}
+					p.Waiting = append(p.Waiting, silence{h, moment{h.FirstSeen, s.Now()}})
+				}
+				return err
+			})
+	}
+	return v, atOnce(len(parts), func(i int) error { return parts[i]() })
+}
+
+// moved tells the newest changes for the worse and for the better.
+func (s *server) moved(ctx context.Context, p *overviewPage, counties []muster.CountyStanding) error {
 	transitions, err := s.Reader.Changes(ctx, s.view, "", changesRead)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	list, err := s.tell(ctx, transitions, counties)
-	if err != nil {
-		return nil, err
-	}
 	for _, c := range list {
 		if c.Worse() && len(p.Worse) < worseShown {
 			p.Worse = append(p.Worse, c)
@@ -141,64 +192,58 @@ func (s *server) overview(ctx context.Context, r *http.Request) (*view, error) {
 			p.Better = append(p.Better, c)
 		}
 	}
-	if err := s.compare(ctx, r.URL.Query().Get("since"), p, counties, controls, transitions); err != nil {
-		return nil, err
-	}
-	if p.Trend, err = s.trend(ctx, ""); err != nil {
-		return nil, err
-	}
-	quiet, err := s.Reader.Quiet(ctx, s.view, "", quietShown)
-	if err != nil {
-		return nil, err
-	}
-	for _, h := range quiet {
-		p.Quiet = append(p.Quiet, silence{h, moment{h.LastSeen, s.Now()}})
-	}
-	if !s.view.Now() { // who waited once, and what is rolled out now, is of no use there
-		return v, nil
-	}
-	if p.Policy, err = s.newest(ctx); err != nil {
-		return nil, err
-	}
-	pending, err := s.Reader.PendingPage(ctx, "", "", waitingShown)
-	for _, h := range pending {
-		p.Waiting = append(p.Waiting, silence{h, moment{h.FirstSeen, s.Now()}})
-	}
-	return v, err
+	return err
 }
 
-// counties sums them up, the weakest first.
-func (p *overviewPage) counties(list []muster.CountyStanding, v *view) {
+// counties sums them up and gives their rows, the weakest first.
+func (p *overviewPage) counties(list []muster.CountyStanding, v *view) (rows []countyRow) {
 	var all muster.CountyStanding
 	for _, c := range list {
 		all.Add(c)
 		v.Demo.county(c)
-		p.Weakest = append(p.Weakest, countyRow{c.County, c.Invented > 0, tallyOf(c)})
-	}
-	p.tally = tallyOf(all)
-	slices.SortFunc(p.Weakest, func(a, b countyRow) int {
-		return cmp.Or(cmp.Compare(a.share(), b.share()), cmp.Compare(b.Hosts-b.Meeting, a.Hosts-a.Meeting),
-			cmp.Compare(b.Hosts, a.Hosts), cmp.Compare(countyName(a.County), countyName(b.County)))
-	})
-	if len(p.Weakest) > weakestCounties {
-		p.Weakest, p.Others = p.Weakest[:weakestCounties], p.Weakest[weakestCounties:]
-	}
-}
-
-// controls chooses those that most hosts fail.
-func (p *overviewPage) controls(s *server, list []muster.ControlStanding) {
-	for _, c := range list {
-		if c.Fail > 0 {
-			asked := c.Pass + c.Fail + c.Unknown + c.Waived
-			p.Controls = append(p.Controls, controlRow{s.lookup(c.Control), c.Fail, asked, c.FailCounties})
+		row := countyRow{c.County, c.Invented > 0, tallyOf(c)}
+		if rows = append(rows, row); row.share() < 1 {
+			p.Weak++
 		}
 	}
-	slices.SortFunc(p.Controls, func(a, b controlRow) int {
-		return cmp.Or(cmp.Compare(b.Fail, a.Fail), cmp.Compare(b.Counties, a.Counties),
+	p.tally = tallyOf(all)
+	slices.SortFunc(rows, func(a, b countyRow) int {
+		return cmp.Or(cmp.Compare(a.share(), b.share()), cmp.Compare(b.Hosts-b.Meeting, a.Hosts-a.Meeting),
+			cmp.Compare(b.Hosts, a.Hosts), cmp.Compare(a.County, b.County))
+	})
+	p.Weakest = fewOf(rows, weakestCounties)
+	return rows
+}
+
+// sums are the counts of controls over all counties.
+func sums(list []muster.CountyControl) (all []muster.ControlStanding) {
+	at := map[string]int{}
+	for _, c := range list {
+		i, ok := at[c.Control]
+		if !ok {
+			i, at[c.Control] = len(all), len(all)
+			all = append(all, muster.ControlStanding{Control: c.Control})
+		}
+		all[i].Add(c.ControlStanding)
+	}
+	return all
+}
+
+// controls orders those that fail by how many hosts, or in how many counties.
+func (p *overviewPage) controls(s *server, list []muster.ControlStanding) {
+	var rows []controlRow
+	for _, c := range list {
+		if c.Fail > 0 {
+			rows = append(rows, controlRow{s.lookup(c.Control), c.Fail, asked(c), c.FailCounties})
+		}
+	}
+	slices.SortFunc(rows, func(a, b controlRow) int {
+		first := 0
+		if p.By == byCounties {
+			first = cmp.Compare(b.Counties, a.Counties)
+		}
+		return cmp.Or(first, cmp.Compare(b.Fail, a.Fail), cmp.Compare(b.Counties, a.Counties),
 			cmp.Compare(b.Severity, a.Severity), cmp.Compare(a.ID, b.ID))
 	})
-	if len(p.Controls) > topControls {
-		p.MoreControls = len(p.Controls) - topControls
-		p.Controls = p.Controls[:topControls]
-	}
+	p.Controls = fewOf(rows, topControls)
 }

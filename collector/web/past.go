@@ -38,6 +38,22 @@ func pastWord(v muster.View) string {
 	return "As it was shown on " + at + "."
 }
 
+// timelessWord says that a page is of now, to one who comes from a past instant.
+func timelessWord(v muster.View) string {
+	return "This page always shows now, not " + moment{At: v.At}.Exact() + "."
+}
+
+// instantOf a view, as parameters: Href is the name.
+func instantOf(v muster.View) (list []link) {
+	if !v.Now() {
+		list = append(list, link{"as_of", v.At.Format(time.RFC3339Nano)})
+	}
+	if v.Known == muster.KnownNow {
+		list = append(list, link{"known", string(v.Known)})
+	}
+	return list
+}
+
 // picker of the page that was asked for.
 func (s *server) picker(r *http.Request, keep []string, today time.Time) *picker {
 	p := &picker{Path: r.URL.Path, Known: s.view.Known, Today: today.UTC().Format(time.DateOnly)}
@@ -81,6 +97,7 @@ func doneWord(code string) string {
 		"asked":         "Asked. The computer is told when it is next in contact.",
 		"promoted":      "Offered. Computers of the ring take it with their next contact.",
 		"uploaded":      "Kept, and offered to nobody yet. This is what it changes.",
+		"known":         "This bundle was here already. Nothing was changed by sending it again.",
 		"ask":           "Asked. The answer of the state's security officer will stand here.",
 		"granted":       "Granted. It excuses nothing yet: put the lines below into the policy, sign it and publish it.",
 		"declined":      "Declined. Whoever asked reads your answer here.",

@@ -51,7 +51,7 @@ func TestPending(t *testing.T) {
 	h := seenBy(t, b, officer)
 	d := open(t, h, "/pending")
 	inOrder(t, d.Text, "6 computers wait for approval", "Before you approve one", "muster status", "all 27 characters", "Approve those chosen",
-		"unnamed computer Albany County", "since 6 hours ago", "Of a reason of later.", "Not on the county's list", "Approve", "Decline",
+		"unnamed computer Albany County", "6 hours ago", "Of a reason of later.", "Not on the county's list", "Approve", "Decline",
 		"BACK-01", aloud(ids[4]), "Was turned away or retired before.", "HELD-01", "Comes from where another computer is.", "OTHER-01", "Says another county or kind than before.",
 		"same machine as hgone", "MOVED-01 Laramie County Election management system, Linux", "Comes from another place in the network.", "same machine as CLERK-01", "On the county's list as another kind",
 		"Call Dana, Clerk: +1 307 555 0142", "NEW-01", "New here.", "On the county's list", "declined is in no list")
@@ -122,7 +122,7 @@ func TestPendingIsBounded(t *testing.T) {
 func TestCourier(t *testing.T) {
 	b, id := one(nil)
 	waits := muster.NewHostID([]byte("waits"))
-	long := muster.SealedFile{Name: "long.courier", Host: id, State: muster.HostActive, Return: "long"}
+	long := muster.SealedFile{Name: "long.courier", Host: id, State: muster.HostActive, Return: "long", Reason: "the way of the file could not be kept"}
 	for seq := uint64(2); seq < 100; seq += 2 {
 		long.Fate(seq, "stored", "")
 	}
@@ -151,7 +151,7 @@ func TestCourier(t *testing.T) {
 	inOrder(t, d.Text, "3 of 12 files were taken in", "save each return file onto the stick, into MUSTER/incoming", "12 files, sent 1 minute ago",
 		"Taken in one.courier", "From CLERK-01, Laramie County", "Received before 1 report number 7", "Received 2 reports numbers 8 to 9", "Save the return file for one.courier It also brings a new policy.",
 		"Taken in part cut.courier", "2 of 9 reports could be read", "From "+string(waits)+". It waits for approval", "Received 1 report number 1", "Refused: another report has this number 1 report number 2 another report has this number",
-		"long.courier", "49 reports numbers 2, 4,", "40 and 29 more", "unkept.courier", "To be sent again later", "There is no return file", "Not taken cut_off This is no sealed file of muster", "sealed to another collector",
+		"long.courier Its way here could not be kept; the collector’s log says why.", "49 reports numbers 2, 4,", "40 and 29 more", "unkept.courier", "To be sent again later", "There is no return file", "Not taken cut_off This is no sealed file of muster", "sealed to another collector",
 		"larger than any sealed file", "newer muster", "names another county", "could not look at it just now", "this host has made a newer statement", "Upload ended", "See who waits for approval", "Take in more")
 	open(t, h, "/courier?upload=single").has(t, "The file was taken in", "save the return file onto the stick")
 	d = open(t, h, "/courier?upload=none")

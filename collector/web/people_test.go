@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,7 +17,7 @@ func TestPeople(t *testing.T) {
 	b, _ := one(nil)
 	entry := web.Entry{Routes: []string{"/", "GET /counties/{county}", "GET /controls/{control}", "GET /policies", "POST /hosts/{host}/approve", "POST /api/v1/hosts/{host}/approve",
 		"POST /api/v1/hosts/{host}/retire", "POST /policies/{version}/pause", "POST /v1/enroll", "POST /logout", "POST /new/thing", "PUT /api/v1/new/thing"},
-		Issuer: "https://login.example", Tailnet: true, Grants: []web.Grant{{Claim: "groups", Value: hostile["right"], Role: muster.RoleOperator}, {Claim: "email", Value: "clerk@albany.example", Role: "county:56001"}}}
+		Issuer: "https://login.example", Tailnet: true, Grants: []web.Grant{{Claim: "groups", Value: "invoice\u202Efdp.exe", Role: muster.RoleOperator}, {Claim: "email", Value: "clerk@albany.example", Role: "county:56001"}}}
 	d := open(t, seenBy(t, b, officer, func(o *web.Options) { o.Entry = entry }), "/people")
 	d.has(t, "You are officer@state.example. Your role: Security officer.", "What Reads one county county:… Reads everything viewer Operator operator Security officer (you) ciso",
 		"See a county: its computers, and what to fix first their county yes yes yes", "See a control: why it matters, and where it fails their county yes yes yes", "See the whole state, its policies and how far they are rolled out no yes yes yes",
@@ -34,9 +35,17 @@ func TestPeople(t *testing.T) {
 
 func TestExports(t *testing.T) {
 	b := storybook.Example(now)
+	active := 0
+	for _, h := range b.Fleet {
+		if h.State == muster.HostActive {
+			active++
+		}
+	}
 	d := open(t, seenBy(t, b, officer), "/exports")
-	d.has(t, "Each file that is taken out leaves a line in the log", "What is not met CSV", "Choose a county first.", "Assessment results OSCAL, JSON", "Webhook deliveries", "The whole state")
-	for _, want := range []string{"/api/v1/hosts?format=csv", "/api/v1/export/oscal", "/api/v1/openapi.json", "/api/v1/audit-log?format=csv"} {
+	d.has(t, "Each file that is taken out leaves a line in the log", "What is not met CSV", "Choose a county first.", "Assessment results OSCAL, JSON", "Webhook deliveries", "The whole state",
+		fmt.Sprintf("Computers CSV, %d lines", active), "Counties CSV, 23 lines", "What changed CSV, at most 5,000 lines", "Choose a county or a control first.",
+		fmt.Sprintf("Compliance findings OCSF, JSON lines, about 1,%d lines", active*len(b.Catalogue)-1000))
+	for _, want := range []string{"/api/v1/hosts?format=csv", "/api/v1/export/oscal", "/api/v1/openapi.json", "/api/v1/audit-log?format=csv", "/api/v1/days?format=csv"} {
 		if !slices.Contains(d.Links, want) {
 			t.Errorf("no link %s", want)
 		}
@@ -58,14 +67,26 @@ func TestExports(t *testing.T) {
 		past := slices.Contains([]string{"hosts", "counties", "controls", "findings", "transitions", "stale", "expected", "waivers", "attestations", "export/oscal", "export/ocsf"}, name)
 		if q := u.Query(); (q.Get("as_of") == "2026-11-02T12:00:00Z" && q.Get("known") == "now") != past {
 			t.Errorf("%s: of the past is wanted %v", l, past)
-		} else if whole := slices.Contains([]string{"audit-log", "policies", "rings", "deliveries", "openapi.json"}, name); (q.Get("county") == "56021") == whole {
+		} else if whole := slices.Contains([]string{"audit-log", "policies", "rings", "deliveries", "openapi.json"}, name); (q.Get("county") == "56021" || strings.Contains(name, "56021")) == whole {
 			t.Errorf("%s: of the county is wanted %v", l, !whole)
 		}
 	}
 	d = open(t, seenBy(t, b, clerk), "/exports?county=56021")
 	d.has(t, "for Laramie County", "Waivers", "OpenAPI")
 	d.hasNot(t, "The whole state", "Webhook deliveries", "Rings", "Albany")
-	for _, query := range []string{"county=5602", "county=x%00"} {
+	// Of a control and of some days, whichever was entered first.
+	d = open(t, seenBy(t, b, officer), "/exports?control=MVS-ENC-01&from=2026-10-30&to=2026-09-01&county=56021")
+	for _, want := range []string{"/api/v1/hosts?control=MVS-ENC-01&county=56021&format=csv", "/api/v1/findings?control=MVS-ENC-01&county=56021&format=csv",
+		"/api/v1/days?county=56021&format=csv&from=2026-09-01&to=2026-10-30", "/api/v1/counties/56021/contacts?format=csv"} {
+		if !slices.Contains(d.Links, want) {
+			t.Errorf("no link %s in %q", want, d.Links)
+		}
+	}
+	d = open(t, seenBy(t, b, officer), "/exports?control=MVS-ENC-01&as_of=2026-11-02")
+	if want := "/api/v1/days?format=csv&to=2026-11-02"; !slices.Contains(d.Links, want) {
+		t.Errorf("no link %s in %q", want, d.Links)
+	}
+	for _, query := range []string{"county=5602", "county=x%00", "control=MVS-NO-99", "from=x", "to=2026-13-01"} {
 		if d := open(t, seenBy(t, b, officer), "/exports?"+query); d.Code != http.StatusNotFound {
 			t.Errorf("%s: %d", query, d.Code)
 		}

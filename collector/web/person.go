@@ -60,7 +60,7 @@ func roleWord(r muster.Role) string {
 	if c, ok := r.County(); ok {
 		return "Reads " + countyName(c)
 	}
-	return shown(string(r), 64)
+	return coded(string(r))
 }
 
 // everyone may do everything: for a reader without roles, as in tests and the storybook.

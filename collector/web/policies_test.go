@@ -1,8 +1,10 @@
 package web_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,7 +21,7 @@ import (
 func policed(tb testing.TB, b *storybook.Book, p web.Person, change ...func(*web.Options)) http.Handler {
 	tb.Helper()
 	return seenBy(tb, b, p, append([]func(*web.Options){func(o *web.Options) {
-		o.May, o.Waivers, o.Attestations, o.Held, o.Diff = door.May, b.Waivers, b.Attestations, b.Held, b.Diff
+		o.May, o.Waivers, o.Attestations, o.Claims, o.Held, o.Diff = door.May, b.Waivers, b.Attestations, b.Claims, b.Held, b.Diff
 	}}, change...)...)
 }
 
@@ -29,12 +31,12 @@ func TestPolicies(t *testing.T) {
 	b := storybook.Example(now)
 	d := open(t, policed(t, b, officer), "/policies")
 	d.has(t, "canary version 14 2026.11.2", "all version 13 2026.11.1", "Version 14 2026.11.2 Not yet: 3 verdicts that passed before do not pass under it.",
-		"Remote Desktop is off, or strongly protected (3). Compared on 7 of 9 canary computers.", "Offer version 14 to ring early", "Pause version 14",
+		"Remote Desktop is off, or strongly protected (3). Compared on 7 of 9 canary computers.", "Published 26 hours ago by the collector's own computer. What it changes, and what it did", "Offer version 14 to ring early Pause version 14 Take version 14 back To pause is to offer it to nobody; computers that have it keep it.",
 		"Upload and look at it", "Version 12 2026.10.4", "Albany County canary", "Put it there")
 	d.hasNot(t, "Offer version 13 to ring", "Offer version 11", "Offer version 12")
 	d = open(t, policed(t, b, viewer), "/policies")
 	d.has(t, "Not yet: 3 verdicts", "Albany County canary")
-	d.hasNot(t, "Offer version", "Pause version", "Upload", "Put it there")
+	d.hasNot(t, "Offer version", "Pause version", "To pause", "Upload", "Put it there")
 
 	empty, id := one(nil)
 	d = open(t, policed(t, empty, officer), "/policies")
@@ -47,7 +49,7 @@ func TestPolicies(t *testing.T) {
 		b.Members = []muster.RingMember{{Host: id, Ring: muster.RingCanary}}
 	})
 	open(t, policed(t, alone, officer), "/policies").has(t, "canary version 7 seven 1 0", "all nothing yet 0 0",
-		"Too few to tell: 0 of 1 canary or early computer run it.", "1 computer with from a stick, which was not published here", "CLERK-01 canary")
+		"Too few to tell: 0 of 1 canary or early computer run it.", "1 computer with a policy that this collector does not know", "CLERK-01 Laramie County from a stick own", "CLERK-01 canary")
 
 	// Many releases and members are told in part.
 	many, _ := one(func(_ *muster.HostStanding, b *storybook.Book) {
@@ -62,12 +64,30 @@ func TestPolicies(t *testing.T) {
 	d = open(t, policed(t, many, officer), "/policies?before=30")
 	d.has(t, "Version 29 ", "Version 10 ", "The newest of them", "Those before version 10")
 	d.hasNot(t, "Version 30 ", "Version 9 ")
+	d.hasNot(t, "Computers with another policy")
+
+	// However many policies hosts invent, they are one number and a page of hosts.
+	strange, _ := one(nil)
+	for n := range 45 {
+		h := strange.Fleet[0]
+		h.ID, h.Hostname, h.PolicyDigest = muster.NewHostID([]byte{byte(n)}), fmt.Sprintf("ODD-%02d", n), fmt.Sprint("invented ", n)
+		strange.Fleet = append(strange.Fleet, h)
+	}
+	d = open(t, policed(t, strange, officer), "/policies")
+	d.has(t, "45 computers with a policy that this collector does not know", "The first of them", "ODD-18", "Those after these")
+	d.hasNot(t, "ODD-30")
+	d = open(t, policed(t, strange, officer), "/policies?others=40")
+	d.has(t, "45 computers with a policy", "ODD-44", "The first of them")
+	d.hasNot(t, "ODD-39", "Those after these")
 	for _, wrong := range []string{"?before=x", "?before=-1"} {
 		if code := get(policed(t, many, officer), "/policies"+wrong).Code; code != http.StatusNotFound {
 			t.Errorf("%s answers %d", wrong, code)
 		}
 	}
 }
+
+// trier is a canary beside the one of the test.
+type trier struct{ runs, stale bool }
 
 // What the page of a release says of it, by how far it came and what it did.
 func TestJudgement(t *testing.T) {
@@ -77,19 +97,50 @@ func TestJudgement(t *testing.T) {
 		runs    bool
 		effect  muster.PolicyEffect
 		member  muster.Ring
+		others  []muster.Release
+		beside  []trier
 		says    []string
 		not     []string
 	}{
 		"Uploaded": {release: muster.Release{Ring: muster.RingCanary, Paused: true},
-			says: []string{"Offered to nobody yet. Look at what it changes. Then offer it to ring canary. Offer version 7 to ring canary Offered to nobody now"}, not: []string{"Pause version"}},
+			says: []string{"Offered to nobody, and no computer runs it. Look at what it changes. Then offer it to ring canary. Offer version 7 to ring canary Offered to nobody now"}, not: []string{"Pause version", "Take", "signed again"}},
 		"Paused": {release: muster.Release{Ring: muster.RingAll, Paused: true}, runs: true,
-			says: []string{"Paused in ring all, and offered to nobody: 1 of 1 computer runs it. There is nothing to compare yet. Computers that have it keep it.", "Offer version 7 to ring all again"}},
+			says: []string{"Paused in ring all, and offered to nobody: 1 of 1 computer runs it. There is nothing to compare yet. Computers that have it keep it.", "Offer version 7 to ring all again", "Take version 7 back"}},
+		"PausedAndFollowed": {release: muster.Release{Ring: muster.RingEarly, Paused: true}, runs: true, others: []muster.Release{{Version: 8, Ring: muster.RingAll}},
+			says: []string{"Paused, and followed by a higher version. 1 computer still runs it.", "Offered to nobody now", "Go back to this policy", "So version 7 is signed again as version 9"},
+			not:  []string{"Offer version 7", "Pause version 7", "Take it back", "which ring"}},
+		"FollowedByPaused": {release: muster.Release{Ring: muster.RingAll}, runs: true, others: []muster.Release{{Version: 8, Ring: muster.RingAll, Paused: true}},
+			says: []string{"Offered to every computer: 1 of 1 computer runs it.", "Pause version 7"}},
+		"FollowedPartly": {release: muster.Release{Ring: muster.RingAll}, runs: true, others: []muster.Release{{Version: 8, Ring: muster.RingCanary}},
+			says: []string{"Offered to every computer", "Offered as far as ring all"}},
+		"GoneBack": {release: muster.Release{Ring: muster.RingCanary}, runs: true, others: []muster.Release{{Version: 5, Ring: muster.RingAll}, {Version: 6, Ring: muster.RingCanary}},
+			says: []string{"Against version 5, which ring early has without it.", "So version 6 is signed again as version 8"}},
+		"FirstEver": {release: muster.Release{Ring: muster.RingCanary}, runs: true,
+			says: []string{"So the policy from before is signed again as version 8", "muster policy build policies --version 8"}},
+		"HalfSilent": {release: muster.Release{Ring: muster.RingCanary}, member: muster.RingCanary, runs: true, effect: muster.PolicyEffect{Compared: 2},
+			beside: []trier{{runs: true, stale: true}},
+			says:   []string{"Cannot tell: 1 of 2 computers that run it have been silent for too long.", "whether the policy silenced them"}, not: []string{"Safe"}},
+		"SomeSilent": {release: muster.Release{Ring: muster.RingCanary}, member: muster.RingCanary, runs: true, effect: muster.PolicyEffect{Compared: 3},
+			beside: []trier{{runs: true, stale: true}, {runs: true}},
+			says:   []string{"Safe to go on: nothing that passed before stopped passing on 3 of 3 canary computers. 1 computer that runs it has been silent for too long."}},
+		"OthersSilent": {release: muster.Release{Ring: muster.RingCanary}, member: muster.RingCanary, runs: true, effect: muster.PolicyEffect{Compared: 1},
+			beside: []trier{{stale: true}, {stale: true}, {stale: true}},
+			says:   []string{"Too few to tell: 1 of 4 canary computers runs it.", "All of the others have been silent for too long"}, not: []string{"Look again"}},
+		"SomeOthersSilent": {release: muster.Release{Ring: muster.RingCanary}, member: muster.RingCanary, runs: true, effect: muster.PolicyEffect{Compared: 1},
+			beside: []trier{{stale: true}, {}, {}},
+			says:   []string{"Of the others 1 has been silent for too long. Look again"}},
+		"FewCompared": {release: muster.Release{Ring: muster.RingCanary}, member: muster.RingCanary, runs: true, effect: muster.PolicyEffect{Compared: 1},
+			beside: []trier{{runs: true}, {runs: true}},
+			says:   []string{"Too few to tell: 3 of 3 canary computers run it. Only 1 of them had a report under another policy before. Nothing that passed"}},
+		"Moved": {release: muster.Release{Ring: muster.RingCanary}, runs: true, effect: muster.PolicyEffect{Compared: 1},
+			beside: []trier{{}},
+			says:   []string{"Too few to tell: 0 of 1 canary computer run it. 1 computer elsewhere runs it, too."}},
 		"NoCanary": {release: muster.Release{Ring: muster.RingCanary},
 			says: []string{"Too few to tell: nobody is in ring canary.", "No computer reports under it yet."}},
 		"NotTaken": {release: muster.Release{Ring: muster.RingCanary}, member: muster.RingCanary,
-			says: []string{"Too few to tell: 0 of 1 canary computer run it."}},
+			says: []string{"Too few to tell: 0 of 1 canary computer run it.", "No computer has reported under it, so pausing may be enough. No computer goes back"}, not: []string{"Take version 7 back"}},
 		"NothingBefore": {release: muster.Release{Ring: muster.RingCanary}, member: muster.RingCanary, runs: true,
-			says: []string{"Too few to tell: 1 of 1 canary computer runs it. There is nothing to compare yet.", "had no report under another policy"}},
+			says: []string{"Too few to tell: 1 of 1 canary computer runs it. None of them had a report under another policy before, so there is nothing to compare.", "had no report under another policy"}},
 		"Safe": {release: muster.Release{Ring: muster.RingCanary}, member: muster.RingCanary, runs: true, effect: muster.PolicyEffect{Compared: 1},
 			says: []string{"Safe to go on: nothing that passed before stopped passing on 1 of 1 canary computer.", "No verdict changed on the 1 computer that took it.", "Offer version 7 to ring early"}},
 		"NewControl": {release: muster.Release{Ring: muster.RingEarly}, member: muster.RingCanary, runs: true,
@@ -104,7 +155,8 @@ func TestJudgement(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b, _ := one(func(h *muster.HostStanding, b *storybook.Book) {
 				c.release.Version, c.release.Policy = 7, policy
-				b.Policies = []muster.Release{c.release}
+				b.Policies = append(slices.Clone(c.others), c.release)
+				slices.SortFunc(b.Policies, func(a, b muster.Release) int { return cmp.Compare(b.Version, a.Version) })
 				b.Effect = map[string]muster.PolicyEffect{policy: c.effect}
 				if c.runs {
 					h.PolicyDigest = policy
@@ -113,9 +165,20 @@ func TestJudgement(t *testing.T) {
 					b.Members = []muster.RingMember{{Host: h.ID, Ring: c.member}}
 				}
 			})
+			for i, trier := range c.beside {
+				h := b.Fleet[0]
+				h.ID, h.Stale, h.PolicyDigest = muster.NewHostID([]byte{byte(i)}), trier.stale, ""
+				if trier.runs {
+					h.PolicyDigest = policy
+				}
+				b.Fleet = append(b.Fleet, h)
+				b.Members = append(b.Members, muster.RingMember{Host: h.ID, Ring: muster.RingCanary})
+			}
 			d := open(t, policed(t, b, officer), "/policies/7")
 			d.has(t, c.says...)
-			d.has(t, "Against the baseline that computers have from the start")
+			if c.others == nil {
+				d.has(t, "Against the baseline that computers have from the start")
+			}
 			d.hasNot(t, c.not...)
 		})
 	}
@@ -158,6 +221,24 @@ func TestRelease(t *testing.T) {
 		o.Diff = func(context.Context, int64, int64) ([]changes.Change, error) { return nil, nil }
 	})
 	open(t, same, "/policies/14").has(t, "Nothing: both judge alike.")
+
+	// However much it changed, and changes, the page has an end and says so.
+	effect := b.Effect[b.Policies[0].Policy]
+	for n := range 250 {
+		effect.Changes = append(effect.Changes, muster.PolicyChange{Control: fmt.Sprint("MVS-NEW-", n), New: true, Became: muster.StatusPass, Hosts: 1})
+	}
+	b.Effect[b.Policies[0].Policy] = effect
+	many := policed(t, b, officer, func(o *web.Options) {
+		o.Diff = func(context.Context, int64, int64) (list []changes.Change, _ error) {
+			for n := range web.MostChanges {
+				list = append(list, changes.Change{Kind: changes.KindList, Name: "ports", What: "entry added", New: fmt.Sprint(n)})
+			}
+			return list, nil
+		}
+	})
+	d = open(t, many, "/policies/14")
+	d.has(t, "And 153 more: all of them as data (JSON).", "They differ in more than is told here; of 10,000 changes that were looked at: Changed: 1 list.", "And 9,988 more")
+	d.hasNot(t, "MVS-NEW-99 ")
 }
 
 // However much a release changes and whatever it holds, its page stays small and harmless.

@@ -59,12 +59,15 @@ func (s *server) problem(w http.ResponseWriter, r *http.Request, code int) {
 		Way: "Try again in a minute. If it stays, the collector's log says why."}
 	switch code {
 	case http.StatusNotFound:
-		n = Notice{Title: "There is nothing here", Text: "No computer, county or control has this address. A computer that waits for approval has no page yet.", Way: "Check the address, search for it, or start from the overview."}
+		n = Notice{Title: "There is nothing here", Text: "No computer, county, control or policy has this address. A computer that waits for approval, or is retired, has no page.", Way: "Check the address, or search for it above."}
 	case http.StatusBadRequest:
-		n = Notice{Title: "This is no instant of the past", Text: "A page can be asked as of a day, such as as_of=2026-11-03, or an instant, such as as_of=2026-11-03T12:00:00Z. With known=now it tells what is known now about it.", Way: "Check the address, or start from the overview."}
+		n = Notice{Title: "This is no instant of the past", Text: "A page can be asked as of a day, such as as_of=2026-11-03, or an instant, such as as_of=2026-11-03T12:00:00Z. With known=now it tells what is known now about it.", Way: "Check the address, or choose a day at the top of a page."}
 	case http.StatusMethodNotAllowed:
-		n = Notice{Title: "This address only shows pages", Text: "It takes no changes.", Way: "Start from the overview."}
+		n = Notice{Title: "This address only shows pages", Text: "It takes no changes.", Way: "Go back, and look at the page anew."}
 	}
 	n.Status, n.Href, n.Link = code, "/", "To the overview"
+	if s.person.Role == "" {
+		n.Link = "To the start"
+	}
 	s.notify(w, r, n)
 }

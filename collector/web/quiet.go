@@ -18,18 +18,21 @@ import (
 // How much the page of silent hosts shows. Of the whole state it asks only so many
 // counties for what they miss, those that miss the most.
 const (
-	quietPage   = 60
-	quietMost   = 3000 // beyond, it is asked for by county
-	missingPage = 40
-	missingAsks = 25
+	quietPage    = 60
+	quietMost    = 3000 // beyond, it is asked for by county, or as a file
+	missingPage  = 40
+	missingPages = 100 // of a county
+	missingAsks  = 25
 )
 
 type quietView struct {
 	filter
-	tally           // of the county, or the state
+	tally                  // of the county, or the state
+	CountedAt       string // as of whose end; "" for the view's instant
 	Silent          []silentRow
 	Before          int    // silent hosts on the pages before
 	More            string // the address of the page after this one
+	Rest            int    // silent hosts that no page shows
 	Absent          []muster.ExpectedHost
 	MissingCounties int // that miss any
 }
@@ -58,7 +61,7 @@ func (s *server) quiet(ctx context.Context, r *http.Request) (*view, error) {
 		return nil, err
 	}
 	silent = silent[min(before, len(silent)):]
-	p := &quietView{filter: s.filter("/quiet", county, counties), Before: before}
+	p := &quietView{filter: s.filter("/quiet", county, counties), Before: before, CountedAt: s.countedAt()}
 	v := &view{Title: "Not heard from", Trail: s.trail(county), Here: "Not heard from", Page: p}
 	var all muster.CountyStanding
 	counties = slices.DeleteFunc(slices.Clone(counties), func(c muster.CountyStanding) bool { return county != "" && c.County != county })
@@ -67,13 +70,17 @@ func (s *server) quiet(ctx context.Context, r *http.Request) (*view, error) {
 		v.Demo.county(c)
 	}
 	p.tally = tallyOf(all)
-	if next := before + len(silent); next < p.Stale && len(silent) == quietPage && next <= quietMost {
-		p.More = p.Path + "?" + url.Values{"after": {strconv.Itoa(next)}, "county": {p.Chosen}}.Encode() + strings.Replace(suffix(s.view), "?", "&", 1)
+	if next := before + len(silent); next < p.Stale && len(silent) == quietPage {
+		if next > quietMost {
+			p.Rest = p.Stale - next
+		} else {
+			p.More = p.Path + "?" + url.Values{"after": {strconv.Itoa(next)}, "county": {p.Chosen}}.Encode() + strings.Replace(suffix(s.view), "?", "&", 1)
+		}
 	}
 	for _, h := range silent {
-		row := silentRow{h, moment{h.LastSeen, s.Now()}, moment{Now: s.Now()}}
+		row := silentRow{h, moment{s.lastHeard(h), s.Now()}, moment{Now: s.Now()}}
 		if !h.LastSeen.IsZero() {
-			row.Due.At = h.LastSeen.Add(s.StaleAfter.Of(h.Profile))
+			row.Due.At = row.Seen.At.Add(s.StaleAfter.Of(h.Profile))
 		}
 		p.Silent = append(p.Silent, row)
 	}
@@ -89,12 +96,16 @@ func (s *server) absent(ctx context.Context, p *quietView, counties []muster.Cou
 	slices.SortFunc(counties, func(a, b muster.CountyStanding) int {
 		return cmp.Or(cmp.Compare(b.Missing, a.Missing), cmp.Compare(countyName(a.County), countyName(b.County)))
 	})
+	most := missingPage
+	if p.Chosen != "" {
+		most = missingPages
+	}
 	for i, c := range counties {
 		if c.Missing == 0 {
 			break
 		}
 		p.MissingCounties++
-		if i >= missingAsks || len(p.Absent) >= missingPage {
+		if i >= missingAsks || len(p.Absent) >= most {
 			continue
 		}
 		expected, err := s.Reader.Expected(ctx, s.view, c.County)
@@ -107,7 +118,7 @@ func (s *server) absent(ctx context.Context, p *quietView, counties []muster.Cou
 			}
 		}
 	}
-	p.Absent = p.Absent[:min(len(p.Absent), missingPage)]
+	p.Absent = p.Absent[:min(len(p.Absent), most)]
 	return nil
 }
 

@@ -72,6 +72,20 @@ func TestQuietIsBounded(t *testing.T) {
 		t.Errorf("%d of 230 computers on %d pages", len(seen), pages)
 	}
 	open(t, h, "/quiet?after=180").hasNot(t, "Expected and missing")
+	for i := range 150 {
+		b.Absent = append(b.Absent, muster.ExpectedHost{County: "48001", Name: fmt.Sprint("LATE-", i), Since: now})
+	}
+	for i := range 3000 {
+		h := b.Fleet[1]
+		h.ID = muster.NewHostID([]byte{2, byte(i), byte(i >> 8)})
+		b.Fleet = append(b.Fleet, h)
+	}
+	d = open(t, h, "/quiet?county=48001")
+	d.has(t, "The first 100 of 157, by name.", "A file for a spreadsheet has all of them.")
+	d.hasNot(t, "Choose a county")
+	open(t, h, "/quiet?after=2940").has(t, "The next computers")
+	open(t, h, "/quiet?after=3000").has(t, "170 computers more. Choose a county to see the others.")
+	open(t, h, "/quiet?county=56021&after=3000").has(t, "170 computers more. A file for a spreadsheet has all of them.")
 	for _, after := range []string{"-1", "x", "99999999"} {
 		if d := open(t, h, "/quiet?after="+after); d.Code != http.StatusNotFound {
 			t.Errorf("after %s: %d", after, d.Code)

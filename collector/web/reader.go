@@ -16,7 +16,7 @@ type Reader interface {
 	// Controls counts every control that any active host was asked, in one county or
 	// with "" in all, in any order.
 	Controls(ctx context.Context, v muster.View, county muster.County) ([]muster.ControlStanding, error)
-	// ControlCounties counts one control by county, in any order.
+	// ControlCounties counts one control by county, or with "" every control, in any order.
 	ControlCounties(ctx context.Context, v muster.View, control string) ([]muster.CountyControl, error)
 
 	// Hosts is a page of active hosts.
@@ -52,9 +52,14 @@ type Reader interface {
 	Expected(ctx context.Context, v muster.View, county muster.County) ([]muster.ExpectedHost, error)
 	// Contacts of a county, in the order in which they were given.
 	Contacts(ctx context.Context, county muster.County) ([]muster.Contact, error)
-	// Asks are requests for waivers, of a county or with "" all, newest first, at most
-	// limit; with open only those without an answer.
-	Asks(ctx context.Context, county muster.County, open bool, limit int) ([]muster.Ask, error)
+	// Asks is a page of requests for waivers.
+	Asks(ctx context.Context, q muster.AskQuery) (muster.AskPage, error)
+	// WaiverUse counts what each waiver excuses now, of a county or with "" of all, as
+	// Controls counts what is waived; in any order.
+	WaiverUse(ctx context.Context, county muster.County) ([]muster.WaiverUse, error)
+	// HostsAmong are active hosts as they stand now, of a county or with "" of all, that
+	// have one of the ids; in any order.
+	HostsAmong(ctx context.Context, county muster.County, ids []muster.HostID) ([]muster.HostStanding, error)
 
 	// Upload is what became of sealed files that the reader sent; what is kept no
 	// longer, or was sent by someone else, is an error that is fs.ErrNotExist.
@@ -77,8 +82,10 @@ type Reader interface {
 	// Releases are all that were published, the highest version first.
 	Releases(ctx context.Context) ([]muster.Release, error)
 	RingMembers(ctx context.Context) ([]muster.RingMember, error)
-	// PolicyUse counts active hosts by policy and ring.
+	// PolicyUse counts active hosts by published policy and ring; those of all others
+	// together.
 	PolicyUse(ctx context.Context) ([]muster.PolicyUse, error)
-	// PolicyEffect is what the policy changed on the hosts that judge by it.
-	PolicyEffect(ctx context.Context, policy string) (muster.PolicyEffect, error)
+	// PolicyEffect is what the policy changed on the hosts that judge by it, in the
+	// controls that are known.
+	PolicyEffect(ctx context.Context, policy string, known func(control string) bool) (muster.PolicyEffect, error)
 }

@@ -17,6 +17,9 @@ import (
 	diff "github.com/passmuster/muster/policies/changes"
 )
 
+// MostChanges bounds what Options.Diff tells.
+const MostChanges = 10_000
+
 // How much the page of a release shows: hosts that run it, things that it changes, lines
 // of one and of all of them, characters of a text, and versions to compare it with.
 const (
@@ -39,7 +42,7 @@ type releasePage struct {
 	FromFor   muster.Ring // whose offer From is without this release; "" where it was chosen
 	Versions  []int64     // to compare it with
 	Diff      *comparison // nil where it could not be made
-	Back      int64       // the version to go back to; 0 where there is none
+	Back      int64       // the version to go back to; 0 is the baseline from the start
 	NextFree  int64       // the lowest version that can be published
 	History   []deed
 	Unsettled bool // there may be more of it
@@ -50,11 +53,10 @@ type deed struct {
 	At    moment
 	Words string
 	Actor string
-	Login bool
 }
 
 func (s *server) release(ctx context.Context, r *http.Request) (*view, error) {
-	releases, use, rings, err := s.rollout(ctx)
+	releases, use, _, err := s.rollout(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +64,7 @@ func (s *server) release(ctx context.Context, r *http.Request) (*view, error) {
 	if i < 0 {
 		return nil, fmt.Errorf("policy version: %w", fs.ErrNotExist)
 	}
-	p := &releasePage{releaseRow: s.row(releases[i], releases, rings, use), NextFree: releases[0].Version + 1}
+	p := &releasePage{releaseRow: s.row(releases[i], releases, use), NextFree: releases[0].Version + 1}
 	if err := s.effect(ctx, &p.releaseRow); err != nil {
 		return nil, err
 	}
@@ -70,7 +72,8 @@ func (s *server) release(ctx context.Context, r *http.Request) (*view, error) {
 	p.against(lower)
 	p.Back = p.Version // an earlier one is what one goes back to
 	if p.Live {
-		p.Back = p.From
+		before, _ := muster.Offer(lower, p.Ring, "")
+		p.Back = before.Version
 	}
 	for _, one := range lower[:min(len(lower), versionsOffered)] {
 		p.Versions = append(p.Versions, one.Version)
@@ -108,12 +111,15 @@ func (s *server) release(ctx context.Context, r *http.Request) (*view, error) {
 // against chooses what a release is compared with: what computers have without it that
 // take it next, or took it last.
 func (p *releasePage) against(lower []muster.Release) {
-	p.FromFor = p.Ring
+	ring := p.Ring
 	if !p.Paused {
-		p.FromFor = cmp.Or(p.Next, p.Ring)
+		ring = cmp.Or(p.Next, p.Ring)
 	}
-	if base, ok := muster.Offer(lower, p.FromFor, ""); ok {
+	if base, ok := muster.Offer(lower, ring, ""); ok {
 		p.From = base.Version
+	}
+	if p.Live {
+		p.FromFor = ring
 	}
 }
 
@@ -137,9 +143,7 @@ func (s *server) deedsOf(ctx context.Context, r muster.Release) (list []deed, un
 			} else if _, rest, ok := strings.Cut(e.Object, "), "); ok {
 				words += ", " + shown(rest, 64)
 			}
-			d := deed{At: moment{e.At, s.Now()}, Words: words}
-			d.Actor, d.Login = actorWord(e.Actor)
-			list = append(list, d)
+			list = append(list, deed{moment{e.At, s.Now()}, words, e.Actor})
 			if e.Action == "publish_policy" {
 				return list, false, nil
 			}
@@ -156,6 +160,7 @@ type comparison struct {
 	Summary string // "New: 1 control. Changed: 2 lists."
 	Parts   []comparedPart
 	More    int // changes that are not told
+	Most    int // how many were looked at, where there may be others; else 0
 }
 
 // comparedPart are the things of one kind.
@@ -191,6 +196,9 @@ func kinds() map[string][2]string {
 
 func (s *server) comparison(list []diff.Change) *comparison {
 	c := &comparison{}
+	if len(list) >= MostChanges {
+		c.Most = len(list)
+	}
 	things, lines := 0, 0
 	var last diff.Change
 	for _, one := range list {
@@ -259,7 +267,7 @@ func lineOf(c diff.Change) (line comparedLine, ok bool) {
 	line = comparedLine{What: aspects()[c.What], Old: shown(spoken(c.Old), textShown), New: shown(spoken(c.New), textShown)}
 	if line.What == "" {
 		first, n := utf8.DecodeRuneInString(c.What)
-		line.What = shown(string(unicode.ToUpper(first))+c.What[n:], 64)
+		line.What = coded(string(unicode.ToUpper(first)) + c.What[n:])
 	}
 	switch {
 	case c.What == "added" || c.What == "removed":
@@ -298,7 +306,9 @@ func say(v any, between string) string {
 		}
 	case map[string]any:
 		for name, one := range v {
-			words = append(words, name+": "+say(one, ", "))
+			if said := say(one, ", "); said != "" {
+				words = append(words, name+": "+said)
+			}
 		}
 		slices.Sort(words)
 		between = "; "

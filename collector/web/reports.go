@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"net/http"
 	"slices"
@@ -13,10 +12,12 @@ import (
 	"github.com/passmuster/muster"
 )
 
-// How many reports a page of them has, and how many files of sticks are told.
+// How many reports a page of them has, how many files of sticks are told, and how many
+// steps of each.
 const (
 	reportsShown = 20
 	filesShown   = 5
+	stepsShown   = 12
 )
 
 // hostReports are the newest reports of a host, or those before a number.
@@ -34,6 +35,10 @@ type hostReports struct {
 type reportRow struct {
 	muster.ReportStanding
 	Received, Made moment
+	// Prev is the report before this one; nil where that is the first, or not there.
+	Prev *muster.ReportStanding
+	// Back is when the computer had the receipt, by its clock; nil where that is not known.
+	Back *moment
 	// Gap is the numbers between this report and the one before it that never came; nil
 	// for none.
 	Gap *muster.SeqRange
@@ -62,8 +67,9 @@ func (r reportRow) Lag() string {
 	}
 }
 
-// reports before a number, or with 0 the newest that a view shows.
-func (s *server) reports(ctx context.Context, h muster.HostStanding, before uint64) (*hostReports, error) {
+// reports before a number, or with 0 the newest that a view shows. The steps are of the
+// files in which they came.
+func (s *server) reports(ctx context.Context, h muster.HostStanding, before uint64, steps []muster.CustodyEvent) (*hostReports, error) {
 	p := &hostReports{Host: h.ID, Before: before, Then: !s.view.Now(), Declared: s.view.Now() && h.Missing == 0}
 	if before == 0 || before > h.Seq {
 		before = h.Seq + 1
@@ -90,6 +96,13 @@ func (s *server) reports(ctx context.Context, h muster.HostStanding, before uint
 		}
 		if next+1 < r.Seq {
 			row.Gap = &muster.SeqRange{From: next + 1, To: r.Seq - 1}
+		} else if i+1 < len(list) {
+			row.Prev = &list[i+1]
+		}
+		for _, e := range steps {
+			if e.Act == muster.CustodyReturned && e.From <= r.Seq && r.Seq <= e.To && row.Back == nil {
+				row.Back = &moment{e.At, s.Now()}
+			}
 		}
 		p.Rows = append(p.Rows, row)
 	}
@@ -151,6 +164,7 @@ type sealed struct {
 	File     string
 	From, To uint64
 	Steps    []sealedStep
+	More     int // steps that are not shown
 }
 
 type sealedStep struct {
@@ -160,61 +174,66 @@ type sealedStep struct {
 	Name string
 }
 
-// files are those with the host's reports, the newest first, and how many more there are.
-func (s *server) files(ctx context.Context, id muster.HostID) (list []sealed, more int, err error) {
-	steps, err := s.Reader.Custody(ctx, id)
-	if err != nil {
-		return nil, 0, err
-	}
-	if !s.view.Now() {
-		steps = slices.DeleteFunc(slices.Clone(steps), func(e muster.CustodyEvent) bool { return e.At.After(s.view.At) })
-	}
+// files are those of the steps, the newest first, and how many more there are.
+func (s *server) files(ctx context.Context, id muster.HostID, steps []muster.CustodyEvent) (list []sealed, more int, err error) {
+	of := map[string][]muster.CustodyEvent{}
 	var files []string
 	for _, e := range slices.Backward(steps) {
-		if !slices.Contains(files, e.File) {
+		if of[e.File] == nil {
 			files = append(files, e.File)
 		}
+		of[e.File] = append(of[e.File], e)
 	}
 	more = max(0, len(files)-filesShown)
-	for _, file := range files[:len(files)-more] {
+	files = files[:len(files)-more]
+	for _, file := range files {
+		slices.Reverse(of[file])
 		one := sealed{File: file}
-		for _, e := range steps {
-			if e.File != file {
-				continue
-			}
-			step := sealedStep{custody: custody{custodyWord(e.Act), moment{e.At, s.Now()}}}
-			if step.Host, step.Name, err = s.carrier(ctx, e.By, id); err != nil {
-				return nil, 0, err
-			}
-			one.From, one.To, one.Steps = e.From, e.To, append(one.Steps, step)
-		}
+		of[file], one.More = fewer(of[file])
 		list = append(list, one)
 	}
-	return list, more, nil
+	carriers, err := s.carriers(ctx, of, files)
+	for i := range list {
+		one := &list[i]
+		for _, e := range of[one.File] {
+			step := sealedStep{custody: custody{custodyWord(e.Act), moment{e.At, s.Now()}}}
+			switch by, named := muster.ParseHostID(e.By); {
+			case named != nil:
+				step.Name = e.By
+			case by == id:
+			case carriers[by] != nil:
+				step.Host = carriers[by]
+			default:
+				step.Name = "another computer"
+			}
+			if one.To == 0 || e.Act == muster.CustodyReceived {
+				one.From, one.To = e.From, e.To
+			}
+			one.Steps = append(one.Steps, step)
+		}
+	}
+	return list, more, err
 }
 
-// carrier is whoever did a step with a file of the host.
-func (s *server) carrier(ctx context.Context, by string, id muster.HostID) (*muster.HostStanding, string, error) {
-	other, err := muster.ParseHostID(by)
-	switch {
-	case err != nil:
-		return nil, by, nil
-	case other == id:
-		return nil, "", nil
+// carriers are the active hosts, as they are now, that did a step and that the person may read.
+func (s *server) carriers(ctx context.Context, of map[string][]muster.CustodyEvent, files []string) (map[muster.HostID]*muster.HostStanding, error) {
+	var ids []muster.HostID
+	for _, file := range files {
+		for _, e := range of[file] {
+			if id, err := muster.ParseHostID(e.By); err == nil && !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
 	}
-	h, err := s.readable(ctx, other)
-	if h == nil {
-		return nil, "another computer", err
-	}
-	return h, "", err
-}
-
-// readable is an active host as it is now; nil where there is none, or where the person
-// may not read it.
-func (s *server) readable(ctx context.Context, id muster.HostID) (*muster.HostStanding, error) {
-	h, err := s.Reader.Host(ctx, muster.View{}, id)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !s.person.reads(h.County) {
+	if len(ids) == 0 {
 		return nil, nil
 	}
-	return &h, err
+	hosts, err := s.Reader.HostsAmong(ctx, "", ids)
+	carriers := map[muster.HostID]*muster.HostStanding{}
+	for i := range hosts {
+		if s.person.reads(hosts[i].County) {
+			carriers[hosts[i].ID] = &hosts[i]
+		}
+	}
+	return carriers, err
 }

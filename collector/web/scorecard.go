@@ -53,15 +53,20 @@ func (g group) Unnamed() int { return g.All - len(g.Named) }
 func (p scorecard) Exempt() []excused { return p.Waived[:min(len(p.Waived), scoreWaived)] }
 func (p scorecard) Call() []contact   { return p.Contacts[:min(len(p.Contacts), scoreContacts)] }
 
-// Excused counts the waived controls that do not fit.
-func (p scorecard) Excused() int { return len(p.Waived) - len(p.Exempt()) }
+// Cut: something of what is to be done is left out.
+func (p scorecard) Cut() bool {
+	return p.More > 0 || slices.ContainsFunc(p.Do, func(t scoreTask) bool { return t.More > 0 })
+}
+
+// Unexempt counts the waived controls that do not fit.
+func (p scorecard) Unexempt() int { return len(p.Waived) - len(p.Exempt()) }
 
 func (s *server) scorecard(ctx context.Context, r *http.Request) (*view, error) {
 	county, err := countyOf(r)
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.countyTold(ctx, county, "")
+	t, err := s.countyTold(ctx, muster.HostQuery{County: county, Limit: rowsShown})
 	if err != nil {
 		return nil, err
 	}

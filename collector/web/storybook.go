@@ -70,7 +70,7 @@ func (s *server) components(r *http.Request, links map[string][]string) (*view, 
 	}
 	var told *hostReports
 	if len(some.Hosts) > 0 {
-		if told, err = s.reports(r.Context(), some.Hosts[0], 0); err != nil {
+		if told, err = s.reports(r.Context(), some.Hosts[0], 0, nil); err != nil {
 			return nil, err
 		}
 	}

@@ -206,19 +206,17 @@ func (s *server) counted(ctx context.Context, county muster.County, controls []m
 		}
 	}
 	fails, blind = advised(fails), advised(blind)
-	for i := range fails[:min(len(fails), fixesNamed)] {
+	err = atOnce(min(len(fails), fixesNamed), func(i int) error {
 		f := &fails[i]
 		page, err := s.Reader.Hosts(ctx, s.view, muster.HostQuery{County: county, Control: f.ID, Limit: hostsNamed})
-		if err != nil {
-			return nil, nil, err
-		}
 		for _, h := range page.Hosts {
 			if !h.Stale && h.Finding.Status == muster.StatusFail && h.Finding.Waiver == "" && len(f.Hosts.Known) < f.Hosts.All {
 				f.Hosts.Known = append(f.Hosts.Known, h)
 			}
 		}
-	}
-	return fails, blind, nil
+		return err
+	})
+	return fails, blind, err
 }
 
 // advised gives each fix the advice for the hosts that it concerns, or where not all of

@@ -36,15 +36,22 @@ type Options struct {
 	// Catalogue of the controls in force. A control that is not in it is shown
 	// by its id and treated as critical.
 	Catalogue []muster.Control
+	// Published are all controls by id that any release has, in force or not, or the
+	// baseline that computers have from the start. Hosts may name others, which are told
+	// on the pages of hosts alone; nil means that nobody invents any.
+	Published map[string]muster.Control
 	// Facts that they ask, by name; a control page shows them.
 	Facts map[string]muster.Fact
 	// Waivers and Attestations in force.
 	Waivers      []muster.Waiver
 	Attestations []muster.Attestation
+	// Claims that a control reads of attestations, by its id; nil where that is not known.
+	Claims map[string][]string
 	// Held are the waivers in each policy that is offered, by its version.
 	Held map[int64][]muster.Waiver
 	// Diff tells what a release changes against an earlier one, or with 0 against the
-	// baseline that computers have from the start; nil where that is not known.
+	// baseline that computers have from the start, MostChanges at most; nil where that is
+	// not known.
 	Diff func(ctx context.Context, from, to int64) ([]diff.Change, error)
 	// State is the two-digit FIPS code of the state; "" means that of most counties.
 	State string
@@ -82,6 +89,7 @@ type server struct {
 	Options
 	person   Person
 	view     muster.View // the instant that a page is about, and Now with it
+	from     muster.View // the instant that its address has; a page without a past is of now all the same
 	controls map[string]muster.Control
 	pages    map[string]*template.Template                 // never run, so that they can be cloned
 	present  map[muster.Role]map[string]*template.Template // by role, of the present
@@ -98,11 +106,11 @@ type route struct {
 
 func routes() []route {
 	return []route{
-		{pattern: "GET /{$}", name: "overview", build: (*server).overview, past: true, keep: []string{"since"}},
+		{pattern: "GET /{$}", name: "overview", build: (*server).overview, past: true, keep: []string{"since", "by"}},
 		{pattern: "GET /changes", name: "changes", build: (*server).changes, past: true, keep: []string{"county", "way"}},
 		{pattern: "GET /quiet", name: "quiet", build: (*server).quiet, past: true, keep: []string{"county"}},
 		{pattern: "GET /counties", name: "yours", build: (*server).yours, past: true},
-		{pattern: "GET /counties/{county}", name: "county", build: (*server).county, past: true},
+		{pattern: "GET /counties/{county}", name: "county", build: (*server).county, past: true, keep: []string{"profile"}},
 		{pattern: "GET /counties/{county}/scorecard", name: "scorecard", build: (*server).scorecard, past: true},
 		{pattern: "GET /counties/{county}/edit", name: "countyedit", build: (*server).countyEdit},
 		{pattern: "GET /hosts/{host}", name: "host", build: (*server).host, past: true},
@@ -114,7 +122,7 @@ func routes() []route {
 		{pattern: "GET /exceptions", name: "exceptions", build: (*server).exceptions},
 		{pattern: "GET /exceptions/ask", name: "ask", build: (*server).ask},
 		{pattern: "GET /search", name: "search", build: (*server).search},
-		{pattern: "GET /exports", name: "exports", build: (*server).exports, past: true, keep: []string{"county"}},
+		{pattern: "GET /exports", name: "exports", build: (*server).exports, past: true, keep: []string{"county", "control", "from", "to"}},
 		{pattern: "GET /people", name: "people", build: (*server).people},
 		{pattern: "GET /log", name: "log", build: (*server).log},
 	}
@@ -154,6 +162,9 @@ func New(o Options) (*Pages, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Published != nil {
+		o.Reader = published{o.Reader, o.Published}
+	}
 	p := &Pages{server: server{Options: o, controls: make(map[string]muster.Control, len(o.Catalogue))}}
 	s := &p.server
 	for _, c := range o.Catalogue {
@@ -178,7 +189,7 @@ func New(o Options) (*Pages, error) {
 		s.of(s.Who(r), muster.View{}).problem(w, r, http.StatusNotFound)
 	})
 	if o.Live != nil {
-		mux.Handle("GET /live", o.Live)
+		mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { o.Live.Listen(w, r, s.Who(r).Name) })
 	}
 	p.handler = secure(packed(mux))
 	return p, nil
@@ -223,10 +234,11 @@ func (s *server) parse() error {
 // bound are the words that depend on who looks at a page, and as of when.
 func (s *server) bound(role muster.Role, v muster.View) template.FuncMap {
 	return template.FuncMap{
-		"asof": func() string { return suffix(v) },
-		"also": func() template.URL { return template.URL(strings.Replace(suffix(v), "?", "&", 1)) }, // behind other parameters
-		"at":   func(c muster.County) template.URL { return template.URL(suffixOf(role, c, v)) },
-		"may":  func(pattern string) bool { return s.may(role, pattern) },
+		"asof":  func() string { return suffix(v) },
+		"also":  func() template.URL { return template.URL(strings.Replace(suffix(v), "?", "&", 1)) }, // behind other parameters
+		"at":    func(c muster.County) template.URL { return template.URL(suffixOf(role, c, v)) },
+		"may":   func(pattern string) bool { return s.may(role, pattern) },
+		"knows": s.knows,
 	}
 }
 
@@ -243,8 +255,8 @@ type lead struct {
 	Current string
 }
 
-// leads are the navigation for the person: what is served, and may be used. What has a
-// past keeps the instant; who reads several counties stays in one.
+// leads are the navigation for the person: what is served, and may be used. The instant is
+// kept; who reads several counties stays in one.
 func (s *server) leads(path string, county muster.County) (list []lead) {
 	for _, p := range navigation() {
 		for _, r := range routes() {
@@ -261,19 +273,23 @@ func (s *server) leads(path string, county muster.County) (list []lead) {
 			case strings.HasPrefix(path, to.Href+"/"):
 				to.Current = "true"
 			}
-			at := muster.View{}
-			if r.past {
-				at = s.view
-			}
 			if to.Href == s.person.home().Href {
-				to.Href += suffix(at)
+				to.Href += suffix(s.from)
 			} else {
-				to.Href += suffixOf(s.person.Role, county, at)
+				to.Href += suffixOf(s.person.Role, county, s.from)
 			}
 			list = append(list, to)
 		}
 	}
 	return list
+}
+
+// start is the first page of the person.
+func (s *server) start() string {
+	if s.person.Role == "" {
+		return s.person.home().Href
+	}
+	return "/"
 }
 
 // oneOf the counties of a person who reads several: the one at hand, or the first. Most
@@ -345,7 +361,10 @@ type view struct {
 	County  muster.County // that the header's links stay in; "" for all
 	Go      string        // the page that this one leads to at once; "" for this one
 	Picker  *picker       // of a past day; nil where the page has no past
-	Past    string        // which past instant the page is about, a sentence; "" for now
+	Kept    template.URL  // the instant of the address, as a query; "" for now
+	Instant []link        // the same as parameters
+	Past    string        // which past instant the page is about, or is not although it was asked for, a sentence; "" for now
+	Then    string        // where a page that is of now all the same leads back to; "" for others
 	Present string        // this page's address of the present
 	Done    string        // what the form before did, a sentence
 	About   muster.County // that the page is about; "" for that of its address, or all
@@ -370,14 +389,15 @@ func (s *server) page(p route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
 		s, now := s.of(s.Who(r), muster.View{}), s.Now()
+		at, err := muster.ParseView(q.Get("as_of"), q.Get("known"), now)
+		if err != nil {
+			s.problem(w, r, http.StatusBadRequest)
+			return
+		}
 		if p.past {
-			at, err := muster.ParseView(q.Get("as_of"), q.Get("known"), now)
-			if err != nil {
-				s.problem(w, r, http.StatusBadRequest)
-				return
-			}
 			s = s.of(s.person, at)
 		}
+		s.from = at
 		v, err := p.build(s, r.Context(), r)
 		switch {
 		case err == nil && v.Go != "":
@@ -420,8 +440,12 @@ func (s *server) render(w http.ResponseWriter, r *http.Request, code int, name s
 		v.Trail = s.trail("")
 	}
 	v.Now = moment{s.Now(), s.Now()}
+	v.Kept, v.Instant = template.URL(suffix(s.from)), instantOf(s.from)
 	var b bytes.Buffer
 	t, err := s.present[s.person.Role][name], error(nil)
+	if s.view.Now() && !s.from.Now() {
+		v.Past, v.Present, v.Then = timelessWord(s.from), present(r), s.start()+suffix(s.from)
+	}
 	if !s.view.Now() {
 		v.Past, v.Present = pastWord(s.view), present(r)
 		if t, err = s.pages[name].Clone(); err == nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -18,25 +19,41 @@ import (
 
 var now = time.Date(2026, 11, 3, 15, 4, 0, 0, time.UTC)
 
+var clockTime = regexp.MustCompile(`\b\d\d:\d\d\b( UTC)?`)
+
 func TestEveryPageOfAStateIsSoundAndEveryLinkLeadsSomewhere(t *testing.T) {
 	book := storybook.Example(now)
 	h := mustNew(t, book, book.Catalogue)
 	seen := map[string]bool{"/": true}
-	kinds := map[string]int{}
+	kinds, thens := map[string]int{}, map[string]int{}
 	for todo := []string{"/"}; len(todo) > 0; todo = todo[1:] {
 		d := open(t, h, todo[0])
 		if d.Code != http.StatusOK {
 			t.Errorf("%s answers %d", todo[0], d.Code)
 		}
-		if todo[0] != "/people" && todo[0] != "/courier" { // of no host
-			d.has(t, "Demo data: these hosts are invented.")
+		path, _, _ := strings.Cut(todo[0], "?")
+		if path != "/people" && path != "/courier" { // of no host
+			d.has(t, "Demo: these computers are invented.")
+		}
+		for _, told := range clockTime.FindAllString(d.Text, -1) {
+			if !strings.HasSuffix(told, " UTC") {
+				t.Errorf("%s tells the time %s and not where", todo[0], told)
+			}
 		}
 		kinds[strings.Split(todo[0], "/")[1]]++
 		for _, l := range d.Links {
 			l, _, _ = strings.Cut(l, "#")
 			kind := strings.Split(l, "?")[0]
-			if seen[l] || strings.HasPrefix(l, "/api/") || kind == "/exceptions/ask" && kinds[kind] > 9 { // one for each finding
+			many := kind == "/exceptions/ask" || strings.HasPrefix(kind, "/controls/") // one for each finding, or county
+			if seen[l] || strings.HasPrefix(l, "/api/") || many && kinds[kind] > 4 {
 				continue
+			}
+			if strings.Contains(l, "as_of=") {
+				const enough = 4 // instants of one kind of page
+				if kind = strings.Split(kind, "/")[1]; thens[kind] == enough {
+					continue
+				}
+				thens[kind]++
 			}
 			kinds[kind]++
 			seen[l] = true
@@ -95,7 +112,7 @@ func TestEmptyState(t *testing.T) {
 	open(t, h, "/").has(t, "No computer reports yet", "muster-collector site")
 	d := open(t, h, "/counties/56021")
 	d.has(t, "Laramie County", "No computer of this county has reported yet.")
-	d.hasNot(t, "Demo data")
+	d.hasNot(t, "invented")
 }
 
 func TestOneHost(t *testing.T) {
@@ -286,9 +303,9 @@ func TestChangesAreToldWorseFirstAndJoined(t *testing.T) {
 	b.Fleet = append(b.Fleet, muster.HostStanding{Host: muster.Host{ID: muster.NewHostID([]byte("real")), County: "56001"}, State: muster.HostActive})
 	h := mustNew(t, b, b.Catalogue)
 	d := open(t, h, "/")
-	inOrder(t, d.Text, "Got worse", "The disk is encrypted: now fails on CLERK-01, CLERK-02", "demo Laramie County, 1 hour ago",
-		"Got better", "Event logs are large enough: now in order on CLERK-01 Laramie County, 1 minute ago", "Not heard from")
-	d.has(t, "some of these hosts are invented")
+	inOrder(t, d.Text, "Got worse", "The disk is encrypted: began to fail on CLERK-01, CLERK-02", "demo Laramie County, 1 hour ago",
+		"Got better", "Event logs are large enough: came in order on CLERK-01 Laramie County, 1 minute ago", "Not heard from")
+	d.has(t, "some of these computers are invented")
 	open(t, h, "/hosts/"+string(id)).has(t, "Fails The disk is encrypted before: Passes")
 }
 

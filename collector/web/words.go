@@ -18,15 +18,18 @@ var words = template.FuncMap{
 	"count":    count,
 	"number":   number,
 	"name":     func(s string) string { return shown(s, 64) },
+	"by":       byWhom,
 	"path":     url.PathEscape,
-	"text":     func(s string) string { return shown(s, 600) },
+	"text":     func(s string) string { return shown(s, 1000) }, // the most that a county's reason may have
 	"clone":    cloneWord,
 	"claim":    func(s string) string { return shown(strings.ReplaceAll(s, "_", " "), 64) },
 	"county":   countyName,
+	"field":    field,
 	"platform": platformName,
 	"version":  func() string { return muster.Version },
 	"profile":  profileName,
 	"role":     roleWord,
+	"until":    lastDay,
 }
 
 // silences are the words for how long a host may be silent.
@@ -46,7 +49,10 @@ type moment struct{ At, Now time.Time }
 func (m moment) Machine() string { return m.At.UTC().Format(time.RFC3339) }
 func (m moment) Exact() string   { return m.At.UTC().Format("2 January 2006, 15:04 UTC") }
 
-func (m moment) Brief() string { return m.At.UTC().Format("2 Jan 2006, 15:04") }
+func (m moment) Brief() string { return m.At.UTC().Format("2 Jan 2006, 15:04 UTC") }
+
+// Second is the exact one, for who points at a time.
+func (m moment) Second() string { return m.At.UTC().Format("2 January 2006, 15:04:05 UTC") }
 
 // Ago is the distance in the one unit that matters.
 func (m moment) Ago() string {
@@ -58,6 +64,18 @@ func (m moment) Ago() string {
 		return "just now"
 	}
 	return span(d) + " ago"
+}
+
+// Before is Ago on a page about the past, whose instant it is counted from.
+func (m moment) Before() string {
+	d := m.Now.Sub(m.At)
+	switch {
+	case d < -time.Minute:
+		return span(-d) + " later"
+	case d < time.Minute:
+		return "just then"
+	}
+	return span(d) + " before"
 }
 
 // span is a duration of a minute or more in one unit.
@@ -99,17 +117,28 @@ func number(n int) string {
 // shown makes a text from a host safe to read: invisible characters, with which
 // a name can pretend to be another, become visible, and what is longer than
 // limit runes is cut and said to be.
-func shown(s string, limit int) string {
+func shown(s string, limit int) string { return seen(s, limit, unicode.MaxRune) }
+
+// coded is shown for what is a word in ASCII unless someone invents it, and stands among
+// other words: what could turn their order is named, as every other character is.
+func coded(s string) string { return seen(s, 64, unicode.MaxASCII) }
+
+func seen(s string, limit int, last rune) string {
+	const most = 3 // marks on one letter
 	var b strings.Builder
-	n := 0
+	n, marks := 0, 0
 	for _, r := range strings.ToValidUTF8(s, "\uFFFD") {
 		if n++; n > limit {
 			continue
 		}
+		if marks++; !unicode.Is(unicode.M, r) {
+			marks = 0
+		}
 		switch {
 		case unicode.IsSpace(r):
 			b.WriteByte(' ')
-		case !unicode.IsPrint(r):
+		case !unicode.IsPrint(r), r > last, marks > most, r == '\u2800',
+			unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point):
 			fmt.Fprintf(&b, "⟨U+%04X⟩", r)
 		default:
 			b.WriteRune(r)
@@ -119,6 +148,16 @@ func shown(s string, limit int) string {
 		fmt.Fprintf(&b, "… (%s more)", count(n-limit, "character"))
 	}
 	return b.String()
+}
+
+// field is a text as it is, to be changed, without what no text has.
+func field(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && !strings.ContainsRune("\t\r\n", r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
 }
 
 func countyName(c muster.County) string {
@@ -138,7 +177,7 @@ func platformName(p muster.Platform) string {
 	case muster.Linux:
 		return "Linux"
 	}
-	return shown(string(p), 64)
+	return coded(string(p))
 }
 
 func profileName(p muster.Profile) string {
@@ -148,7 +187,7 @@ func profileName(p muster.Profile) string {
 	case muster.EMS:
 		return "Election management system"
 	}
-	return shown(string(p), 64)
+	return coded(string(p))
 }
 
 // A standing is how a host stands against the baseline, worst first.
@@ -224,7 +263,7 @@ func (s *server) lookup(id string) muster.Control {
 	if c, ok := s.controls[id]; ok {
 		return c
 	}
-	return muster.Control{ID: id, Title: "Control " + shown(id, 64) + ", which is not in the current policy", Severity: muster.SeverityCritical}
+	return muster.Control{ID: id, Title: "Control " + coded(id) + ", which is not in the current policy", Severity: muster.SeverityCritical}
 }
 
 // A requirement is a standard and the ids in it that a control answers.
@@ -275,7 +314,7 @@ func (i invented) Note() string {
 	case i.demo == 0:
 		return ""
 	case i.All():
-		return "Demo data: these hosts are invented."
+		return "Demo: these computers are invented."
 	}
-	return "Demo data: some of these hosts are invented. They are marked demo."
+	return "Demo: some of these computers are invented. They are marked demo."
 }

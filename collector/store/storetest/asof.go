@@ -27,8 +27,8 @@ func ask(ctx context.Context, t *testing.T, r store.Reader, v muster.View, ids [
 	all := answers{}
 	counties := append([]muster.County{""}, someCounties...)
 	keep(all, "counties", func(c muster.CountyStanding) string { return string(c.County) }, get[[]muster.CountyStanding](t)(r.Counties(ctx, v)))
-	for _, c := range []string{"C0", "C5"} {
-		keep(all, "counties of "+c, func(c muster.CountyControl) string { return string(c.County) }, get[[]muster.CountyControl](t)(r.ControlCounties(ctx, v, c)))
+	for _, c := range []string{"C0", "C5", ""} {
+		keep(all, "counties of "+c, func(c muster.CountyControl) string { return string(c.County) + c.Control }, get[[]muster.CountyControl](t)(r.ControlCounties(ctx, v, c)))
 	}
 	forget := func(list []muster.HostStanding) []muster.HostStanding {
 		for i := range list {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ func counting(t *testing.T, f *fixture) {
 				v := muster.Verdict{Control: fmt.Sprint("C", c), Status: muster.Status(r.IntN(4))}
 				finding := muster.Finding{Status: v.Status, Severity: severityOf(v.Control)}
 				if r.IntN(4) == 0 {
-					v.Waiver, finding.Waiver = "W", &muster.Waiver{}
+					v.Waiver, finding.Waiver = fmt.Sprint("W", c%2+r.IntN(2)), &muster.Waiver{}
 				}
 				a.GateFails = a.GateFails || v.Status == fail && v.Waiver == "" && finding.Severity.Gates()
 				a.Verdicts, findings = append(a.Verdicts, v), append(findings, finding)
@@ -66,6 +67,7 @@ func counting(t *testing.T, f *fixture) {
 
 		counties, controls := map[muster.County]muster.CountyStanding{}, map[string]muster.ControlStanding{}
 		failing := map[string]map[muster.County]bool{}
+		uses := map[muster.County]map[muster.WaiverUse]int{}
 		for _, h := range hosts {
 			c := counties[h.county]
 			c.County = h.county
@@ -84,6 +86,14 @@ func counting(t *testing.T, f *fixture) {
 				switch {
 				case bad && v.Waiver != "":
 					k.Waived++
+					for _, county := range []muster.County{"", h.county} {
+						if h.active && !stale {
+							if uses[county] == nil {
+								uses[county] = map[muster.WaiverUse]int{}
+							}
+							uses[county][muster.WaiverUse{Waiver: v.Waiver, Control: v.Control}]++
+						}
+					}
 				case v.Status == fail:
 					k.Fail++
 					if h.active && !stale {
@@ -130,11 +140,36 @@ func counting(t *testing.T, f *fixture) {
 				t.Fatalf("county:\n got %+v\nwant %+v", c, counties[c.County])
 			}
 		}
+		for county := range maps.Keys(counties) {
+			uses[county] = maps.Clone(uses[county]) // where it has none, too
+		}
+		for county, want := range uses {
+			for _, u := range get[[]muster.WaiverUse](t)(f.WaiverUse(f.ctx, county)) {
+				key := muster.WaiverUse{Waiver: u.Waiver, Control: u.Control}
+				if want[key] != u.Findings {
+					t.Fatalf("%+v in %q, want %d", u, county, want[key])
+				}
+				delete(want, key)
+			}
+			if len(want) > 0 {
+				t.Fatalf("waivers in %q that are not counted: %v", county, want)
+			}
+		}
 		gotControls := get[[]muster.ControlStanding](t)(f.Controls(f.ctx, muster.View{}, ""))
 		for _, k := range gotControls {
 			if k != controls[k.Control] {
 				t.Fatalf("control:\n got %+v\nwant %+v", k, controls[k.Control])
 			}
+		}
+		sums := map[string]muster.ControlStanding{}
+		for _, k := range get[[]muster.CountyControl](t)(f.ControlCounties(f.ctx, muster.View{}, "")) {
+			sum := sums[k.Control]
+			sum.Control = k.Control
+			sum.Add(k.ControlStanding)
+			sums[k.Control] = sum
+		}
+		if !maps.Equal(sums, controls) {
+			t.Fatalf("controls by county:\n got %+v\nwant %+v", sums, controls)
 		}
 		if len(gotCounties) != len(counties) || len(gotControls) != len(controls) {
 			t.Fatalf("%d counties and %d controls, want %d and %d", len(gotCounties), len(gotControls), len(counties), len(controls))

@@ -57,19 +57,35 @@ func asks(t *testing.T, f *fixture) {
 		a.By, a.At, a.State = "clerk", f.now, muster.AskOpen
 		return a
 	}
-	want := func(county muster.County, open bool, limit int, want ...muster.Ask) {
+	find := func(q muster.AskQuery, total int, want ...muster.Ask) (next int64) {
 		t.Helper()
-		if diff := cmp.Diff(want, get[[]muster.Ask](t)(f.Asks(f.ctx, county, open, limit))); diff != "" {
-			t.Errorf("asks of %q, open %v, at most %d: %s", county, open, limit, diff)
+		page := get[muster.AskPage](t)(f.Asks(f.ctx, q))
+		if diff := cmp.Diff(want, page.Asks); diff != "" || page.Total != total {
+			t.Errorf("%+v: %d in all, want %d: %s", q, page.Total, total, diff)
 		}
+		return page.Next
 	}
-	want("", false, 9)
+	want := func(county muster.County, open bool, want ...muster.Ask) {
+		t.Helper()
+		find(muster.AskQuery{County: county, Open: open}, len(want), want...)
+	}
+	want("", false)
 	a, b, c := ask("17031", HostID(1)), ask("17043", ""), ask("17031", "")
-	want("", false, 9, c, b, a)
-	want("", true, 2, c, b)
-	want("17031", false, 9, c, a)
-	want("17031", true, 1, c)
-	want("17045", false, 9)
+	want("", false, c, b, a)
+	want("", true, a, b, c)
+	want("17031", false, c, a)
+	want("17045", false)
+	if next := find(muster.AskQuery{Open: true, Limit: 2}, 3, a, b); next != b.ID || find(muster.AskQuery{Open: true, After: next, Limit: 2}, 3, c) != 0 {
+		t.Errorf("of open ones the next page is %d", next)
+	}
+	if next := find(muster.AskQuery{County: "17031", Limit: 1}, 2, c); next != c.ID || find(muster.AskQuery{County: "17031", After: next, Limit: 1}, 2, a) != 0 {
+		t.Errorf("the next page is %d", next)
+	}
+	find(muster.AskQuery{Control: "C1", Limit: 3}, 3, c, b, a)
+	find(muster.AskQuery{Control: "C2"}, 0)
+	find(muster.AskQuery{County: "17031", Host: HostID(1)}, 2, c, a)
+	find(muster.AskQuery{County: "17031", Host: HostID(2)}, 1, c)
+	find(muster.AskQuery{Answered: true}, 0)
 
 	f.now = f.now.Add(time.Hour)
 	must(t, f.Answer(f.ctx, a.ID, muster.AskDeclined, "no", f.entry("answer_ask", a.ID)))
@@ -77,9 +93,10 @@ func asks(t *testing.T, f *fixture) {
 	a.State, a.Answer, a.AnsweredBy, a.AnsweredAt = muster.AskDeclined, "no", "ciso", f.now
 	must(t, f.Answer(f.ctx, b.ID, muster.AskGranted, "", f.entry("answer_ask", b.ID)))
 	b.State, b.AnsweredBy, b.AnsweredAt = muster.AskGranted, "ciso", f.now
-	want("", false, 9, c, b, a)
-	want("", true, 9, c)
-	want("17043", true, 9)
+	want("", false, c, b, a)
+	want("", true, c)
+	want("17043", true)
+	find(muster.AskQuery{Answered: true}, 2, b, a)
 	if diff := cmp.Diff(a, get[muster.Ask](t)(f.AskOf(f.ctx, a.ID))); diff != "" {
 		t.Error(diff)
 	}
@@ -96,7 +113,7 @@ func asks(t *testing.T, f *fixture) {
 	if n := len(get[[]muster.LogEntry](t)(f.AuditLog(f.ctx, 0, 1000))); n != before {
 		t.Errorf("%d lines of what was not done", n-before)
 	}
-	want("", false, 9, c, b, a)
+	want("", false, c, b, a)
 
 	// A county that has asked as often as it can.
 	full := f.another(f.open)
@@ -110,7 +127,7 @@ func asks(t *testing.T, f *fixture) {
 			Values: []any{"17031", int64(store.MaxAsks - left), "", "C1", "old", int64(1), "clerk", int64(1), "open", "", "", int64(0)}}, nil
 	}))
 	more := muster.Ask{County: "17031", Control: "C1"}
-	if err := second(full.Ask(f.ctx, more, f.entry("ask_waiver", "C1"))); !errors.Is(err, fs.ErrExist) {
+	if err := second(full.Ask(f.ctx, more, f.entry("ask_waiver", "C1"))); !errors.Is(err, fs.ErrExist) || !strings.HasSuffix(err.Error(), "county 17031 has 50 requests that wait for an answer, and can have no more: once the state's security officer has answered some, ask again") {
 		t.Errorf("one more than a county can ask: %v", err)
 	}
 	must(t, full.Answer(f.ctx, 7, muster.AskDeclined, "no", f.entry("answer_ask", 7)))
@@ -174,6 +191,10 @@ func find(t *testing.T, f *fixture) {
 	want("", "ÜL", 9, "MÜLLER-1", "müller-2", "x-Ülm")
 	want("", "本", 9, "日本")
 	want("", "ÿ", 9)
+	want("", "x-ül", 9, "x-Ülm")
+	want("", "ül", 1, "MÜLLER-1")
+	want("", "öl", 9)
+	want("", strings.Repeat("äöüÄÖÜñçéèêà", 10), 9)
 	want("", "", 9)
 	want("", "cook", 0)
 	want("", "co\x00", 9)
@@ -188,6 +209,26 @@ func find(t *testing.T, f *fixture) {
 	if diff := cmp.Diff([]muster.HostStanding{get[muster.HostStanding](t)(f.Host(f.ctx, muster.View{}, ids["cook-was"]))}, h); diff != "" {
 		t.Error(diff)
 	}
+
+	among := func(county muster.County, of []muster.HostID, names ...string) {
+		t.Helper()
+		want, got := map[muster.HostID]bool{}, map[muster.HostID]bool{}
+		for _, name := range names {
+			want[ids[name]] = true
+		}
+		for _, h := range get[[]muster.HostStanding](t)(f.HostsAmong(f.ctx, county, of)) {
+			got[h.ID] = true
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("of %d in %q: %s", len(of), county, diff)
+		}
+	}
+	some := []muster.HostID{ids["cook-ems"], "nothing", ids["cook-gone"], ids["cook-waits"], ids["cook-was"], ids["100%"], ids["100%"]}
+	among("", some, "cook-ems", "cook-was", "100%")
+	among("17031", some, "cook-was", "100%")
+	among("17045", some)
+	among("", nil)
+	among("", append(slices.Repeat([]muster.HostID{"x"}, 1200), ids["100x"]), "100x")
 
 	// One that was set up again is found as well as what took its place.
 	f.speak(50, "", "m", true)

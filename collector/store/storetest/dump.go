@@ -122,13 +122,13 @@ func rest(f *fixture, s store.Store, ids []muster.HostID) answers {
 	keep(all, "rings", nil, get[[]muster.RingMember](f.T)(s.RingMembers(f.ctx)))
 	keep(all, "policy use", func(u muster.PolicyUse) string { return u.Policy + string(u.Ring) }, get[[]muster.PolicyUse](f.T)(s.PolicyUse(f.ctx)))
 	keep(all, "contacts", nil, get[[]muster.Contact](f.T)(s.Contacts(f.ctx, "17031")))
-	keep(all, "asks", nil, get[[]muster.Ask](f.T)(s.Asks(f.ctx, "", false, 1000)))
+	keep(all, "asks", nil, get[muster.AskPage](f.T)(s.Asks(f.ctx, muster.AskQuery{})).Asks)
 	keep(all, "audit log", nil, get[[]muster.LogEntry](f.T)(s.AuditLog(f.ctx, 0, 1000)))
 	keep(all, "events", nil, get[[]muster.Event](f.T)(s.Events(f.ctx, "", 0, 1000)))
 	keep(all, "deliveries", nil, get[[]muster.Delivery](f.T)(s.Deliveries(f.ctx, "", 1000)))
 	keep(all, "days", nil, get[[]muster.DayStanding](f.T)(s.Days(f.ctx, "", f.now.AddDate(-1, 0, 0), f.now)))
 	for _, policy := range []string{"p1", "p2", "p3"} {
-		all["effect of "+policy] = get[muster.PolicyEffect](f.T)(s.PolicyEffect(f.ctx, policy))
+		all["effect of "+policy] = get[muster.PolicyEffect](f.T)(s.PolicyEffect(f.ctx, policy, func(string) bool { return true }))
 	}
 	if b, err := s.Bundle(f.ctx, 3); err == nil {
 		all["bundle"] = b

@@ -94,6 +94,14 @@ func standing(t *testing.T, f *fixture) {
 	if got := f.hosts(muster.HostQuery{Control: "C1", County: "17043"}); len(got) != 1 || got[0].ID != c {
 		t.Errorf("those of 17043: %+v", got)
 	}
+	for profile, want := range map[muster.Profile]int{muster.EMS: 1, muster.Workstation: 2} {
+		if got := f.hosts(muster.HostQuery{Profile: profile, Limit: 1}); len(got) != want || got[0].Profile != profile {
+			t.Errorf("those that are %s: %+v", profile, got)
+		}
+		if got := f.hosts(muster.HostQuery{Profile: profile, County: "17031", Control: "C1"}); len(got) != want&^1 {
+			t.Errorf("those of 17031 that are %s and fail C1: %+v", profile, got)
+		}
+	}
 	byCounty := get[[]muster.CountyControl](t)(f.ControlCounties(f.ctx, muster.View{}, "C1"))
 	slices.SortFunc(byCounty, func(a, b muster.CountyControl) int { return strings.Compare(string(a.County), string(b.County)) })
 	if !slices.Equal(byCounty, []muster.CountyControl{

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -67,36 +68,56 @@ func rings(t *testing.T, f *fixture) {
 		t.Errorf("%d entries in the log", len(log))
 	}
 
-	for n := 1; n <= 4; n++ {
+	for n := 1; n <= 7; n++ {
 		f.enroll(n, map[bool]muster.County{true: "17031", false: "17043"}[n <= 2], muster.Workstation, n != 4)
 	}
+	must(t, f.Publish(f.ctx, f.release(1, "one", muster.RingAll)))
+	must(t, f.Publish(f.ctx, f.release(2, "two", muster.RingCanary)))
 	under := func(n int, seq uint64, policy string) muster.Accepted {
 		a := f.report(HostID(n), seq, pass)
-		a.Header.PolicyDigest, a.Header.PolicyRevision = policy, "r-"+policy
+		a.Header.PolicyDigest, a.Header.PolicyRevision = policy, "says "+policy
 		return a
 	}
-	f.commit(muster.OutcomeStored, under(1, 1, "new"), under(2, 1, "old"), under(4, 1, "old"))
+	f.commit(muster.OutcomeStored, under(1, 1, "p-two"), under(2, 1, "p-one"), under(4, 1, "p-one"),
+		under(5, 1, "p-one"), under(6, 1, "own"), under(7, 1, "invented"))
 	use := map[muster.PolicyUse]bool{}
 	for _, u := range get[[]muster.PolicyUse](t)(f.PolicyUse(f.ctx)) {
 		use[u] = true
 	}
 	want := map[muster.PolicyUse]bool{
-		{Policy: "new", Revision: "r-new", Ring: muster.RingCanary, Hosts: 1}: true,
-		{Policy: "old", Revision: "r-old", Ring: muster.RingEarly, Hosts: 1}:  true,
+		{Policy: "p-two", Revision: "two", Ring: muster.RingCanary, Hosts: 1}: true,
+		{Policy: "p-one", Revision: "one", Ring: muster.RingEarly, Hosts: 1}:  true,
+		{Policy: "p-one", Revision: "one", Ring: muster.RingAll, Hosts: 1}:    true,
+		{Unpublished: true, Ring: muster.RingAll, Hosts: 2}:                   true,
 		{Ring: muster.RingAll, Hosts: 1}:                                      true,
 	}
 	if diff := cmp.Diff(want, use); diff != "" {
 		t.Error(diff)
 	}
-	hosts := f.hosts(muster.HostQuery{Policy: "old", Limit: 9})
-	if len(hosts) != 1 || hosts[0].ID != HostID(2) || hosts[0].PolicyDigest != "old" {
-		t.Errorf("hosts of old: %+v", hosts)
+	f.now = f.now.Add(muster.WorkstationStaleAfter + time.Hour)
+	f.commit(muster.OutcomeStored, under(5, 2, "p-one"))
+	for _, u := range get[[]muster.PolicyUse](t)(f.PolicyUse(f.ctx)) {
+		heard := u.Policy == "p-one" && u.Ring == muster.RingAll
+		if u.Stale != u.Hosts && !heard || u.Stale != 0 && heard {
+			t.Errorf("stale: %+v", u)
+		}
+	}
+	hosts := f.hosts(muster.HostQuery{Policy: "p-two", Limit: 9})
+	if len(hosts) != 1 || hosts[0].ID != HostID(1) || hosts[0].PolicyDigest != "p-two" {
+		t.Errorf("hosts of version 2: %+v", hosts)
+	}
+	for _, v := range []muster.View{{}, {At: f.now}, {At: f.now, Known: muster.KnownNow}} {
+		page := get[muster.HostPage](t)(f.Hosts(f.ctx, v, muster.HostQuery{Unpublished: true, Limit: 9}))
+		if len(page.Hosts) != 2 || page.Hosts[0].PolicyDigest == "p-one" || page.Hosts[1].PolicyRevision == "one" {
+			t.Errorf("hosts of policies that were not published, at %v: %+v", v, page.Hosts)
+		}
 	}
 }
 
 // A policy is held against what the same hosts said just before it, and not
 // against what changed later or elsewhere.
 func policyEffect(t *testing.T, f *fixture) {
+	known := func(control string) bool { return control != "C4" } // which hosts invent
 	for n := 1; n <= 5; n++ {
 		f.enroll(n, "17031", muster.Workstation, n != 5)
 	}
@@ -107,7 +128,7 @@ func policyEffect(t *testing.T, f *fixture) {
 	}
 	f.commit(muster.OutcomeStored,
 		under("old", 1, 1, pass, pass), under("old", 1, 2, fail, pass), under("new", 1, 3, fail, fail, unknown), under("new", 1, 4, pass, fail, unknown),
-		under("old", 2, 1, pass, pass), under("new", 2, 2, pass, fail, unknown),
+		under("old", 2, 1, pass, pass), under("new", 2, 2, pass, fail, unknown, fail),
 		under("new", 3, 1, fail, fail, fail),                                 // nothing before
 		under("old", 4, 1, pass, pass),                                       // not yet
 		under("old", 5, 1, pass, pass), under("new", 5, 2, fail, fail, fail), // waits for approval
@@ -116,7 +137,7 @@ func policyEffect(t *testing.T, f *fixture) {
 		{Control: "C2", Was: pass, Became: fail, Hosts: 2},
 		{Control: "C3", New: true, Became: unknown, Hosts: 2},
 	}}
-	if diff := cmp.Diff(want, get[muster.PolicyEffect](t)(f.PolicyEffect(f.ctx, "new"))); diff != "" {
+	if diff := cmp.Diff(want, get[muster.PolicyEffect](t)(f.PolicyEffect(f.ctx, "new", known))); diff != "" {
 		t.Error(diff)
 	}
 	// Back and forth: the newest time counts.
@@ -126,10 +147,10 @@ func policyEffect(t *testing.T, f *fixture) {
 		{Control: "C2", Was: pass, Became: fail, Hosts: 1},
 		{Control: "C3", New: true, Became: unknown, Hosts: 1},
 	}}
-	if diff := cmp.Diff(want, get[muster.PolicyEffect](t)(f.PolicyEffect(f.ctx, "new"))); diff != "" {
+	if diff := cmp.Diff(want, get[muster.PolicyEffect](t)(f.PolicyEffect(f.ctx, "new", known))); diff != "" {
 		t.Error(diff)
 	}
-	if e := get[muster.PolicyEffect](t)(f.PolicyEffect(f.ctx, "nobody's")); e.Compared != 0 || len(e.Changes) != 0 {
+	if e := get[muster.PolicyEffect](t)(f.PolicyEffect(f.ctx, "nobody's", known)); e.Compared != 0 || len(e.Changes) != 0 {
 		t.Errorf("%+v", e)
 	}
 }

@@ -1,11 +1,11 @@
 package tables
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/passmuster/muster"
@@ -36,10 +36,23 @@ func differ(was, now map[string]muster.Status) []muster.Transition {
 	return list
 }
 
-// statuses of a version by control.
-func (d *DB) statuses(ctx context.Context, q Querier, p packed) (map[string]muster.Status, error) {
-	names, err := d.names(ctx, q, p.set)
-	return byControl(names, p.statuses), err
+// differences from the one version to the other, by control.
+func (d *DB) differences(ctx context.Context, q Querier, was, now packed) ([]muster.Transition, error) {
+	names, err := d.names(ctx, q, now.set)
+	if err != nil {
+		return nil, err
+	}
+	if was.set != now.set {
+		former, err := d.names(ctx, q, was.set)
+		return differ(byControl(former, was.statuses), byControl(names, now.statuses)), err
+	}
+	before, after := map[string]muster.Status{}, map[string]muster.Status{}
+	for i := range min(len(names), len(was.statuses), len(now.statuses)) {
+		if a, b := statusOf(was.statuses[i]), statusOf(now.statuses[i]); a != b {
+			before[names[i]], after[names[i]] = a, b
+		}
+	}
+	return differ(before, after), nil
 }
 
 func byControl(names []string, statuses []byte) map[string]muster.Status {
@@ -98,15 +111,11 @@ func (d *DB) walk(ctx context.Context, q Querier, steps []step, limit int, first
 		if int64(len(list)) >= most(limit) {
 			break
 		}
-		was, err := d.statuses(ctx, q, s.was)
+		changed, err := d.differences(ctx, q, s.was, s.now)
 		if err != nil {
 			return nil, err
 		}
-		now, err := d.statuses(ctx, q, s.now)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range differ(was, now) {
+		for _, c := range changed {
 			if t := s.Transition; first || !c.First {
 				t.Control, t.From, t.To, t.First = c.Control, c.From, c.To, c.First
 				list = append(list, t)
@@ -178,6 +187,12 @@ func (d *DB) changes(ctx context.Context, q Querier, i instant, county muster.Co
 		where, here = where+" AND county = "+c, " AND v.county = "+c
 	}
 	nothing := ask.arg([]byte{})
+	// Mostly the change is in the version that is shown.
+	until := strconv.FormatInt(Open, 10)
+	if i.at != present {
+		until = strings.ReplaceAll(`CASE WHEN m.until_at > $at THEN m.until_at ELSE (SELECT x.until_at FROM versions x
+			WHERE x.host = m.host AND x.from_at < x.until_at AND x.until_at > $at ORDER BY x.until_at LIMIT 1) END`, "$at", ask.arg(i.at))
+	}
 	next := before
 	var steps []step
 	_, err := rows(ctx, q, func(r *sql.Rows) (struct{}, error) {
@@ -194,147 +209,11 @@ func (d *DB) changes(ctx context.Context, q Querier, i instant, county muster.Co
 		return struct{}{}, err
 	}, `SELECT m.host, m.seq, m.county, m.n, m.at, m.control_set, m.statuses, coalesce(b.control_set, `+nothing+`), coalesce(b.statuses, `+nothing+`),
 			r.received_at, r.collected_at, v.hostname
-		FROM (SELECT host, seq, county, n, `+at+` AS at, control_set, statuses FROM versions WHERE `+where+`
+		FROM (SELECT host, seq, county, n, `+at+` AS at, control_set, statuses, until_at FROM versions WHERE `+where+`
 			ORDER BY `+at+` DESC, host DESC, n DESC LIMIT `+ask.arg(limit)+`) m
 		LEFT JOIN versions b ON b.host = m.host AND b.n = (`+was+`)
 		JOIN reports r ON r.host = m.host AND r.seq = m.seq
-		JOIN hosts h ON h.id = m.host
-		LEFT JOIN versions v ON `+ask.version()+` AND v.from_at <= `+ask.arg(i.at)+` AND `+counted+here+`
+		LEFT JOIN versions v ON v.host = m.host AND v.from_at < v.until_at AND v.until_at = `+until+` AND v.from_at <= `+ask.arg(i.at)+` AND `+counted+here+`
 		ORDER BY m.at DESC, m.host DESC, m.n DESC`, ask.args...)
 	return steps, next, err
-}
-
-// inUse is the SQL for a host h that counts now.
-const inUse = `h.state = 'active' AND h.replaced_by = ''`
-
-// PolicyUse counts active hosts by policy and ring.
-func (d *DB) PolicyUse(ctx context.Context) ([]muster.PolicyUse, error) {
-	type group struct {
-		policy string
-		ring   muster.Ring
-	}
-	type part struct {
-		policy string
-		county muster.County
-		host   muster.HostID
-		hosts  int
-	}
-	scan := func(r *sql.Rows) (p part, err error) {
-		err = r.Scan(&p.policy, &p.county, &p.host, &p.hosts)
-		return p, err
-	}
-	var list []muster.PolicyUse
-	err := d.Snapshot(ctx, "count hosts by policy", func(q Querier) error {
-		members, err := rows(ctx, q, func(r *sql.Rows) (m muster.RingMember, err error) {
-			err = r.Scan(&m.County, &m.Host, &m.Ring)
-			return m, err
-		}, `SELECT county, host, ring FROM rings`)
-		if err != nil {
-			return err
-		}
-		parts, err := rows(ctx, q, scan, `SELECT h.policy_digest, h.county, '', count(*) FROM hosts h
-			WHERE `+inUse+` GROUP BY h.policy_digest, h.county`)
-		if err != nil {
-			return err
-		}
-		// Those with a ring of their own count there instead.
-		own, err := rows(ctx, q, scan, `SELECT h.policy_digest, h.county, h.id, 1 FROM rings r JOIN hosts h ON h.id = r.host WHERE r.host <> '' AND `+inUse)
-		if err != nil {
-			return err
-		}
-		use := map[group]int{}
-		for _, p := range parts {
-			use[group{p.policy, muster.RingOf(members, "", p.county)}] += p.hosts
-		}
-		for _, p := range own {
-			use[group{p.policy, muster.RingOf(members, "", p.county)}]--
-			use[group{p.policy, muster.RingOf(members, p.host, p.county)}]++
-		}
-		for g, n := range use {
-			if n == 0 {
-				continue
-			}
-			u := muster.PolicyUse{Policy: g.policy, Ring: g.ring, Hosts: n}
-			err := q.QueryRowContext(ctx, `SELECT v.policy FROM hosts h JOIN versions v ON v.host = h.id AND v.n = h.version
-				WHERE `+inUse+` AND h.policy_digest = $1 LIMIT 1`, g.policy).Scan(&u.Revision)
-			if err != nil {
-				return err
-			}
-			list = append(list, u)
-		}
-		return nil
-	})
-	return list, err
-}
-
-// maxCompared bounds the hosts that PolicyEffect compares. Of more it takes some of each
-// county, by their ids, which are random.
-const maxCompared = 2000
-
-// PolicyEffect compares the last verdicts before a policy with the first under it, on
-// the active hosts that judge by it now, or where they are many on some of them.
-func (d *DB) PolicyEffect(ctx context.Context, policy string) (muster.PolicyEffect, error) {
-	var e muster.PolicyEffect
-	err := d.Snapshot(ctx, "compare policy "+policy, func(q Querier) error {
-		all := 0
-		counties, err := rows(ctx, q, func(r *sql.Rows) (c muster.CountyStanding, err error) {
-			err = r.Scan(&c.County, &c.Hosts)
-			all += c.Hosts
-			return c, err
-		}, `SELECT h.county, count(*) FROM hosts h WHERE `+inUse+` AND h.policy_digest = $1 GROUP BY h.county`, policy)
-		if err != nil {
-			return err
-		}
-		changes := map[muster.PolicyChange]int{}
-		for _, c := range counties {
-			some := c.Hosts
-			if all > maxCompared {
-				some = (c.Hosts*maxCompared + all - 1) / all
-			}
-			n, err := d.effect(ctx, q, policy, c.County, some, changes)
-			if err != nil {
-				return err
-			}
-			e.Compared += n
-		}
-		for c, n := range changes {
-			c.Hosts = n
-			e.Changes = append(e.Changes, c)
-		}
-		slices.SortFunc(e.Changes, func(a, b muster.PolicyChange) int {
-			return cmp.Or(cmp.Compare(b.Hosts, a.Hosts), cmp.Compare(a.Control, b.Control),
-				cmp.Compare(a.Was, b.Was), cmp.Compare(a.Became, b.Became))
-		})
-		return nil
-	})
-	return e, err
-}
-
-// effect compares some hosts of a county, adds to changes how many of them each was on,
-// and returns how many had a report before.
-func (d *DB) effect(ctx context.Context, q Querier, policy string, county muster.County, some int, changes map[muster.PolicyChange]int) (compared int, err error) {
-	type pair struct{ was, now packed }
-	pairs, err := rows(ctx, q, func(r *sql.Rows) (p pair, err error) {
-		err = r.Scan(&p.was.set, &p.was.statuses, &p.now.set, &p.now.statuses)
-		return p, err
-	}, `SELECT b.control_set, b.statuses, a.control_set, a.statuses FROM (
-			SELECT h.id, (SELECT max(x.n) FROM versions x WHERE x.host = h.id AND x.late = 0 AND x.policy_digest <> $1) AS n
-			FROM hosts h WHERE `+inUse+` AND h.policy_digest = $1 AND h.county = $2 ORDER BY h.id LIMIT $3) t
-		JOIN versions b ON b.host = t.id AND b.n = t.n AND length(b.control_set) > 0
-		JOIN versions a ON a.host = t.id AND a.n = (SELECT min(y.n) FROM versions y WHERE y.host = t.id AND y.n > t.n AND y.late = 0)`,
-		policy, string(county), some)
-	for _, p := range pairs {
-		was, err := d.names(ctx, q, p.was.set)
-		if err != nil {
-			return 0, err
-		}
-		now, err := d.names(ctx, q, p.now.set)
-		if err != nil {
-			return 0, err
-		}
-		for _, t := range differ(byControl(was, p.was.statuses), byControl(now, p.now.statuses)) {
-			changes[muster.PolicyChange{Control: t.Control, New: t.First, Was: t.From, Became: t.To}]++
-		}
-	}
-	return len(pairs), err
 }

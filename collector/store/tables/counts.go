@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"iter"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,57 +17,88 @@ import (
 // counts of one control: pass, fail, unknown, not applicable, waived.
 type counts [5]int
 
-// place in counts of a byte of versions.statuses.
-var place = [8]int{muster.StatusUnknown: 2, muster.StatusPass: 0, muster.StatusFail: 1, muster.StatusNotApplicable: 3,
+// kind is the place in counts of a byte of versions.statuses.
+var kind = [8]int{muster.StatusUnknown: 2, muster.StatusPass: 0, muster.StatusFail: 1, muster.StatusNotApplicable: 3,
 	waivedBit: 4, waivedBit + 1: 4, waivedBit + 2: 4, waivedBit + 3: 4}
 
-// tally counts hosts and, where controls is set, their controls.
+// tally counts hosts and their controls by county.
 type tally struct {
-	controls bool
-	counties map[muster.County]*muster.CountyStanding
-	counts   map[muster.County]map[string]*counts
-	// lines are counts in the order of a control set.
-	lines map[line][]*counts
+	names    []string         // of the controls, in the order of their counts
+	index    map[string]int   // where each of them is
+	sets     map[string][]int // where those of a control set are, in its order
+	counties map[muster.County]*sum
 }
 
-type line struct {
-	county muster.County
-	set    string
+// sum is what a tally has of a county; counts are of the first of its names.
+type sum struct {
+	muster.CountyStanding
+	counts []counts
 }
 
-func newTally(controls bool) *tally {
-	return &tally{controls, map[muster.County]*muster.CountyStanding{}, map[muster.County]map[string]*counts{}, map[line][]*counts{}}
+func newTally() *tally {
+	return &tally{index: map[string]int{}, sets: map[string][]int{}, counties: map[muster.County]*sum{}}
 }
 
-func (t *tally) county(c muster.County) *muster.CountyStanding {
+// clone is a tally that can be changed without the other.
+func (t *tally) clone() *tally {
+	c := &tally{slices.Clone(t.names), maps.Clone(t.index), maps.Clone(t.sets), make(map[muster.County]*sum, len(t.counties))}
+	for county, s := range t.counties {
+		c.counties[county] = &sum{s.CountyStanding, slices.Clone(s.counts)}
+	}
+	return c
+}
+
+func (t *tally) county(c muster.County) *sum {
 	s := t.counties[c]
 	if s == nil {
-		s = &muster.CountyStanding{County: c}
-		t.counties[c], t.counts[c] = s, map[string]*counts{}
+		s = &sum{CountyStanding: muster.CountyStanding{County: c}}
+		t.counties[c] = s
 	}
 	return s
 }
 
-func (t *tally) control(c muster.County, control string) *counts {
-	t.county(c)
-	n := t.counts[c][control]
-	if n == nil {
-		n = &counts{}
-		t.counts[c][control] = n
+// place of a control among the counts.
+func (t *tally) place(control string) int {
+	n, ok := t.index[control]
+	if !ok {
+		n = len(t.names)
+		t.names, t.index[control] = append(t.names, control), n
 	}
 	return n
 }
 
+// at is a county's count at a place.
+func (s *sum) at(place int) *counts {
+	if place >= len(s.counts) {
+		s.counts = append(s.counts, make([]counts, place+1-len(s.counts))...)
+	}
+	return &s.counts[place]
+}
+
+// each gives the counts of a county's controls that are not all zero.
+func (t *tally) each(s *sum) iter.Seq2[string, counts] {
+	return func(yield func(string, counts) bool) {
+		for n, c := range s.counts {
+			if c != (counts{}) && !yield(t.names[n], c) {
+				return
+			}
+		}
+	}
+}
+
 // standing is as much of a host as it takes to count it.
 type standing struct {
-	county                           muster.County
-	active, demo, stale, meets, gate bool
-	set                              string
-	statuses                         []byte
+	county                                    muster.County
+	counts, active, demo, stale, meets, gates bool
+	set                                       string
+	statuses                                  []byte
 }
 
 // add counts a host n times.
 func (t *tally) add(s *standing, names []string, n int) error {
+	if !s.counts {
+		return nil
+	}
 	c := t.county(s.county)
 	if s.demo {
 		c.Invented += n
@@ -80,52 +114,42 @@ func (t *tally) add(s *standing, names []string, n int) error {
 		return nil
 	case s.meets:
 		c.Meeting += n
-	case s.gate:
+	case s.gates:
 		c.Failing += n
 	default:
 		c.Unknown += n
 	}
-	if t.controls && len(s.statuses) != len(names) {
+	if len(s.statuses) != len(names) {
 		return fmt.Errorf("a host of county %s has %d statuses of %d controls", s.county, len(s.statuses), len(names))
 	}
-	at := line{s.county, s.set}
-	lines, ok := t.lines[at]
+	places, ok := t.sets[s.set]
 	if !ok {
 		for _, control := range names {
-			lines = append(lines, t.control(s.county, control))
+			places = append(places, t.place(control))
 		}
-		t.lines[at] = lines
+		t.sets[s.set] = places
 	}
 	for i, b := range s.statuses {
-		lines[i][place[b&7]] += n
+		c.at(places[i])[kind[b&7]] += n
 	}
 	return nil
 }
 
-// count adds the hosts of a source, n times each, as they stand at the instant.
-func (d *DB) count(ctx context.Context, q Querier, t *tally, i instant, n int, of func(*question) source) error {
-	ask := d.ask(i)
-	columns := `v.county, v.state = 'active', v.demo, ` + ask.stale() + `, `
-	if i.hindsight {
-		columns += `coalesce(w.meets, 0), coalesce(w.gate_fails, 0)`
-	} else {
-		columns += `v.meets, v.gate_fails`
-	}
-	if t.controls {
-		columns += `, ` + ask.verdicts("control_set", "statuses")
-	} else {
-		columns += `, '', ''`
-	}
-	list, err := rows(ctx, q, func(r *sql.Rows) (s standing, err error) {
-		var county string
-		var set []byte
-		err = r.Scan(&county, &s.active, &s.demo, &s.stale, &s.meets, &s.gate, &set, &s.statuses)
-		s.county, s.set = muster.County(county), string(set)
-		return s, err
-	}, `SELECT `+columns+ask.from(of(ask), false)+` AND v.state <> 'retired' AND v.replaced_by = ''`, ask.args...)
-	if err != nil {
-		return err
-	}
+// standing is the SQL for what scan reads, of the version under an alias, with its verdicts
+// under another. Either may be missing.
+func (q *question) standing(v, w string) string {
+	return fmt.Sprintf(`coalesce(%[1]s.county, ''), coalesce(%[1]s.state <> 'retired' AND %[1]s.replaced_by = '', false),
+		coalesce(%[1]s.state = 'active', false), coalesce(%[1]s.demo, 0), %[3]s, coalesce(%[2]s.meets, 0), coalesce(%[2]s.gate_fails, 0),
+		%[2]s.control_set, %[2]s.statuses`, v, w, q.stale())
+}
+
+// columns of a standing; set is its set.
+func (s *standing) columns(set *[]byte) []any {
+	return []any{&s.county, &s.counts, &s.active, &s.demo, &s.stale, &s.meets, &s.gates, set, &s.statuses}
+}
+
+// tell counts hosts n times each.
+func (d *DB) tell(ctx context.Context, q Querier, t *tally, list []standing, n int) error {
 	for k := range list {
 		names, err := d.names(ctx, q, list[k].set)
 		if err == nil {
@@ -138,67 +162,131 @@ func (d *DB) count(ctx context.Context, q Querier, t *tally, i instant, n int, o
 	return nil
 }
 
-// everyone is question.everyone, for count.
-func everyone(county muster.County) func(*question) source {
-	return func(ask *question) source { return ask.everyone(county) }
-}
-
-// changed are the hosts that may stand otherwise at the one instant than at the other.
-func changed(a, b instant) func(*question) source {
-	return func(ask *question) source {
-		low, high := min(a.clock, b.clock), max(a.clock, b.clock)
-		return these(fmt.Sprintf(`SELECT host FROM versions WHERE from_at > %[1]s AND from_at <= %[2]s AND from_at < until_at
-			UNION ALL SELECT host FROM silences WHERE from_at BETWEEN %[3]s AND %[4]s
-			UNION ALL SELECT host FROM silences WHERE until_at BETWEEN %[3]s AND %[4]s
-			UNION ALL SELECT id FROM hosts WHERE stale_day BETWEEN %[5]s AND %[6]s AND stale_at BETWEEN %[3]s AND %[4]s`,
-			ask.arg(min(a.at, b.at)), ask.arg(max(a.at, b.at)), ask.arg(low), ask.arg(high), ask.arg(day(low)), ask.arg(day(high))))
-	}
-}
-
-// tally counts how everything stands at the view's instant, or one county and the others in part.
-func (d *DB) tally(ctx context.Context, q Querier, v muster.View, controls bool, county muster.County) (*tally, error) {
-	i := d.instant(v)
+// count adds all hosts, or a county's, as they stand at the instant.
+func (d *DB) count(ctx context.Context, q Querier, t *tally, i instant, county muster.County) error {
+	ask := d.ask(i)
+	w := "v"
 	if i.hindsight {
-		return d.hindsight(ctx, q, i, controls, county)
+		w = "w"
 	}
-	t := newTally(controls)
-	if err := d.countAt(ctx, q, t, i, county); err != nil {
-		return nil, err
+	list, err := rows(ctx, q, func(r *sql.Rows) (s standing, err error) {
+		var set []byte
+		err = r.Scan(s.columns(&set)...)
+		s.set = string(set)
+		return s, err
+	}, `SELECT `+ask.standing("v", w)+ask.from(ask.everyone(county), false), ask.args...)
+	if err != nil {
+		return err
 	}
-	return t, d.missing(ctx, q, t, i)
+	return d.tell(ctx, q, t, list, 1)
+}
+
+// turn makes of counts as of one instant those as of another, by the hosts that may stand
+// otherwise. Both are as it was shown.
+func (d *DB) turn(ctx context.Context, q Querier, t *tally, from, to instant) error {
+	ask := d.ask(from)
+	query := ask.standing("a", "a")
+	was := ask.version("a") + " AND a.from_at <= " + ask.arg(from.at)
+	ask.instant = to
+	query += ", " + ask.standing("b", "b")
+	is := ask.version("b") + " AND b.from_at <= " + ask.arg(to.at)
+	of := ask.changed(from)
+	var before, after []standing
+	_, err := rows(ctx, q, func(r *sql.Rows) (struct{}, error) {
+		var a, b standing
+		var of, set []byte
+		err := r.Scan(append(a.columns(&of), b.columns(&set)...)...)
+		a.set, b.set = string(of), string(set)
+		before, after = append(before, a), append(after, b)
+		return struct{}{}, err
+	}, `SELECT `+query+` FROM `+of.tables+` LEFT JOIN versions a ON `+was+` LEFT JOIN versions b ON `+is+` WHERE `+of.where, ask.args...)
+	if err == nil {
+		err = d.tell(ctx, q, t, before, -1)
+	}
+	if err == nil {
+		err = d.tell(ctx, q, t, after, 1)
+	}
+	return err
+}
+
+// changed are the hosts that may stand otherwise than at another instant.
+func (q *question) changed(other instant) source {
+	low, high := min(q.clock, other.clock), max(q.clock, other.clock)
+	return these(fmt.Sprintf(`SELECT host FROM versions WHERE from_at > %[1]s AND from_at <= %[2]s AND from_at < until_at
+		UNION ALL SELECT host FROM silences WHERE from_at BETWEEN %[3]s AND %[4]s
+		UNION ALL SELECT host FROM silences WHERE until_at BETWEEN %[3]s AND %[4]s
+		UNION ALL SELECT id FROM hosts WHERE stale_day BETWEEN %[5]s AND %[6]s AND stale_at BETWEEN %[3]s AND %[4]s`,
+		q.arg(min(q.at, other.at)), q.arg(max(q.at, other.at)), q.arg(low), q.arg(high), q.arg(day(low)), q.arg(day(high))))
+}
+
+// counted is how everything stands at the view's instant, or in hindsight perhaps no more
+// than one county. It is not to be changed.
+func (d *DB) counted(ctx context.Context, what string, v muster.View, county muster.County) (t *tally, err error) {
+	i := d.instant(v)
+	if !i.hindsight {
+		if t = d.past.get(d.stamp(), i.at); t != nil {
+			return t, nil
+		}
+	}
+	err = d.Snapshot(ctx, what, func(q Querier) error {
+		t, err = d.tally(ctx, q, i, county)
+		return err
+	})
+	return t, err
+}
+
+// tally is counted for who has a snapshot.
+func (d *DB) tally(ctx context.Context, q Querier, i instant, county muster.County) (*tally, error) {
+	if i.hindsight {
+		return d.hindsight(ctx, q, i, county)
+	}
+	now := d.stamp()
+	if t := d.past.get(now, i.at); t != nil {
+		return t, nil
+	}
+	t, err := d.countAt(ctx, q, i)
+	if err == nil {
+		err = d.missing(ctx, q, t, i)
+	}
+	if err == nil && i.at < now-settled && len(t.counties) > 0 { // what is empty may be filled by Load
+		d.past.keep(i.at, t)
+	}
+	return t, err
 }
 
 // maxAway is how far away a roll-up is of use: over a longer time most hosts change.
 const maxAway = 3 * dayMicros
 
-// countAt counts hosts by the nearest roll-up and what changed since or until then. With
-// a county the others are not whole.
-func (d *DB) countAt(ctx context.Context, q Querier, t *tally, i instant, county muster.County) error {
+// countAt counts hosts by the nearest roll-up and what changed since or until then.
+func (d *DB) countAt(ctx context.Context, q Querier, i instant) (*tally, error) {
 	var before, after int64
 	if err := q.QueryRowContext(ctx, `SELECT coalesce(max(at), 0) FROM rollups WHERE county = '' AND known = '' AND at <= $1`, i.at).Scan(&before); err != nil {
-		return err
+		return nil, err
 	}
 	if err := q.QueryRowContext(ctx, `SELECT coalesce(min(at), 0) FROM rollups WHERE county = '' AND known = '' AND at > $1`, i.at).Scan(&after); err != nil {
-		return err
+		return nil, err
 	}
 	nearest := before
 	if after != 0 && (before == 0 || after-i.at < i.at-before) {
 		nearest = after
 	}
 	if nearest == 0 || max(nearest-i.clock, i.clock-nearest) > maxAway {
-		return d.count(ctx, q, t, i, 1, everyone(county))
+		t := newTally()
+		return t, d.count(ctx, q, t, i, "")
 	}
-	if err := d.load(ctx, q, t, "", nearest, county); err != nil {
-		return err
+	rolled := d.past.get(d.stamp(), nearest)
+	if rolled == nil {
+		rolled = newTally()
+		if err := d.load(ctx, q, rolled, "", nearest, ""); err != nil {
+			return nil, err
+		}
+		d.past.keep(nearest, rolled)
 	}
+	t := rolled.clone()
 	if nearest == i.at {
-		return nil
+		return t, nil
 	}
-	base := then(nearest)
-	if err := d.count(ctx, q, t, base, -1, changed(base, i)); err != nil {
-		return err
-	}
-	return d.count(ctx, q, t, i, 1, changed(base, i))
+	return t, d.turn(ctx, q, t, then(nearest), i)
 }
 
 // missing counts the expected hosts that are not there.
@@ -223,10 +311,6 @@ func (d *DB) missing(ctx context.Context, q Querier, t *tally, i instant) error 
 
 // load adds what the roll-ups of an instant counted, or that of one county.
 func (d *DB) load(ctx context.Context, q Querier, t *tally, known muster.Knowledge, at int64, county muster.County) error {
-	columns := `''`
-	if t.controls {
-		columns = `controls`
-	}
 	where, args := `county <> ''`, []any{string(known), at}
 	if county != "" {
 		where, args = `county = $3`, append(args, string(county))
@@ -237,9 +321,10 @@ func (d *DB) load(ctx context.Context, q Querier, t *tally, known muster.Knowled
 		if err := r.Scan(append(countColumns(&c), &controls)...); err != nil {
 			return struct{}{}, err
 		}
-		*t.county(c.County) = c
-		return struct{}{}, t.parse(c.County, controls)
-	}, `SELECT county, hosts, meeting, failing, unknown, stale, pending, missing, invented, `+columns+`
+		s := t.county(c.County)
+		s.CountyStanding = c
+		return struct{}{}, t.parse(s, controls)
+	}, `SELECT county, hosts, meeting, failing, unknown, stale, pending, missing, invented, controls
 		FROM rollups WHERE known = $1 AND at = $2 AND `+where, args...)
 	return err
 }
@@ -250,17 +335,17 @@ func countColumns(c *muster.CountyStanding) []any {
 }
 
 // parse reads the counts of a roll-up's controls: a line each, the id and five numbers.
-func (t *tally) parse(county muster.County, lines string) error {
+func (t *tally) parse(s *sum, lines string) error {
 	for l := range strings.Lines(lines) {
 		f := strings.Fields(l)
 		if len(f) != 6 {
-			return fmt.Errorf("roll-up of county %s: line %q is not a control and five numbers", county, l)
+			return fmt.Errorf("roll-up of county %s: line %q is not a control and five numbers", s.County, l)
 		}
-		n := t.control(county, f[0])
+		n := s.at(t.place(f[0]))
 		for k := range n {
 			v, err := strconv.Atoi(f[k+1])
 			if err != nil {
-				return fmt.Errorf("roll-up of county %s: line %q: %w", county, l, err)
+				return fmt.Errorf("roll-up of county %s: line %q: %w", s.County, l, err)
 			}
 			n[k] += v
 		}
@@ -271,15 +356,13 @@ func (t *tally) parse(county muster.County, lines string) error {
 // text is a county's controls, as parse reads them.
 func (t *tally) text(county muster.County) string {
 	var b strings.Builder
-	for control, n := range t.counts[county] {
-		if *n != (counts{}) {
-			fmt.Fprintln(&b, control, n[0], n[1], n[2], n[3], n[4])
-		}
+	for control, n := range t.each(t.county(county)) {
+		fmt.Fprintln(&b, control, n[0], n[1], n[2], n[3], n[4])
 	}
 	return b.String()
 }
 
-func (n *counts) standing(control string) muster.ControlStanding {
+func (n counts) standing(control string) muster.ControlStanding {
 	c := muster.ControlStanding{Control: control, Pass: n[0], Fail: n[1], Unknown: n[2], NotApplicable: n[3], Waived: n[4]}
 	if c.Fail > 0 {
 		c.FailCounties = 1
@@ -290,74 +373,56 @@ func (n *counts) standing(control string) muster.ControlStanding {
 // Counties that have any host. In hindsight it is as of the end of the last UTC day
 // that ended by then, and as new as the last Rollup.
 func (d *DB) Counties(ctx context.Context, v muster.View) ([]muster.CountyStanding, error) {
+	t, err := d.counted(ctx, "read counties", v, "")
+	if err != nil {
+		return nil, err
+	}
 	var list []muster.CountyStanding
-	err := d.Snapshot(ctx, "read counties", func(q Querier) error {
-		t, err := d.tally(ctx, q, v, false, "")
-		if err != nil {
-			return err
+	for county, c := range t.counties {
+		if c.CountyStanding != (muster.CountyStanding{County: county}) {
+			list = append(list, c.CountyStanding)
 		}
-		for county, c := range t.counties {
-			if *c != (muster.CountyStanding{County: county}) {
-				list = append(list, *c)
-			}
-		}
-		return nil
-	})
-	return list, err
+	}
+	return list, nil
 }
 
 // Controls counts controls in one county, or in all. In hindsight see Counties.
 func (d *DB) Controls(ctx context.Context, v muster.View, county muster.County) ([]muster.ControlStanding, error) {
-	sums := map[string]*muster.ControlStanding{}
-	err := d.Snapshot(ctx, "read controls", func(q Querier) error {
-		t, err := d.tally(ctx, q, v, true, county)
-		if err != nil {
-			return err
-		}
-		for c, controls := range t.counts {
-			for control, n := range controls {
-				if county != "" && c != county || *n == (counts{}) {
-					continue
-				}
-				sum := sums[control]
-				if sum == nil {
-					sum = &muster.ControlStanding{Control: control}
-					sums[control] = sum
-				}
-				one := n.standing(control)
-				sum.Pass += one.Pass
-				sum.Fail += one.Fail
-				sum.Unknown += one.Unknown
-				sum.NotApplicable += one.NotApplicable
-				sum.Waived += one.Waived
-				sum.FailCounties += one.FailCounties
-			}
-		}
-		return nil
-	})
-	list := make([]muster.ControlStanding, 0, len(sums))
-	for _, c := range sums {
-		list = append(list, *c)
+	t, err := d.counted(ctx, "read controls", v, county)
+	if err != nil {
+		return nil, err
 	}
-	return list, err
+	sums := make([]muster.ControlStanding, len(t.names))
+	for n := range sums {
+		sums[n].Control = t.names[n]
+	}
+	for c, s := range t.counties {
+		if county != "" && c != county {
+			continue
+		}
+		for control, n := range t.each(s) {
+			sums[t.index[control]].Add(n.standing(control))
+		}
+	}
+	return slices.DeleteFunc(sums, func(c muster.ControlStanding) bool { return c == muster.ControlStanding{Control: c.Control} }), nil
 }
 
-// ControlCounties counts one control by county. In hindsight see Counties.
+// ControlCounties counts one control by county, or with "" every one. In hindsight see
+// Counties.
 func (d *DB) ControlCounties(ctx context.Context, v muster.View, control string) ([]muster.CountyControl, error) {
+	t, err := d.counted(ctx, "read counties of "+control, v, "")
+	if err != nil {
+		return nil, err
+	}
 	var list []muster.CountyControl
-	err := d.Snapshot(ctx, "read counties of "+control, func(q Querier) error {
-		t, err := d.tally(ctx, q, v, true, "")
-		if err != nil {
-			return err
-		}
-		for county, controls := range t.counts {
-			if n := controls[control]; n != nil && *n != (counts{}) {
-				list = append(list, muster.CountyControl{County: county, ControlStanding: n.standing(control)})
+	for county, s := range t.counties {
+		for id, n := range t.each(s) {
+			if control == "" || id == control {
+				list = append(list, muster.CountyControl{County: county, ControlStanding: n.standing(id)})
 			}
 		}
-		return nil
-	})
-	return list, err
+	}
+	return list, nil
 }
 
 // Days are the roll-ups of a county, or with "" of the state, the oldest first.

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/passmuster/muster"
@@ -56,29 +55,52 @@ func (d *DB) find(ctx context.Context, q Querier, county muster.County, text str
 	if county != "" {
 		where += ` AND v.county = ` + ask.arg(string(county))
 	}
-	// Databases know the cases of ASCII alone.
-	name, ascii := "lower(v.hostname)", len(text)
+	// Databases know the cases of ASCII alone: of the other letters they only count how many
+	// there are, in the few names that have any.
+	literal, ascii := "", len(text)
 	for i, r := range text {
-		if r < utf8.RuneSelf {
-			continue
-		}
-		ascii = min(ascii, i)
-		if upper := unicode.ToUpper(r); upper != r && strings.IndexRune(text, r) == i {
-			name = "replace(" + name + ", " + ask.arg(string(upper)) + ", " + ask.arg(string(r)) + ")"
+		switch {
+		case r >= utf8.RuneSelf:
+			literal, ascii = literal+"_", min(ascii, i)
+		case strings.ContainsRune(`\%_`, r):
+			literal += `\` + string(r)
+		default:
+			literal += string(r)
 		}
 	}
-	literal := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text)
-	like := func(pattern string) string { return name + ` LIKE ` + ask.arg(pattern) + ` ESCAPE '\'` }
+	foreign := ascii < len(text)
+	like := func(pattern string) string { return `lower(v.hostname) LIKE ` + ask.arg(pattern) + ` ESCAPE '\'` }
 	between := func(column, from string) string {
 		return column + ` >= ` + ask.arg(from) + ` AND ` + column + ` < ` + ask.arg(from+highest)
 	}
-	if begins {
+	if foreign {
+		where += ` AND octet_length(v.hostname) > length(v.hostname)`
+	}
+	switch {
+	case begins:
 		where += ` AND ` + between("lower(v.hostname)", text[:ascii]) + ` AND ` + like(literal+"%")
-	} else {
+	case foreign:
+		where += ` AND ` + like("%"+literal+"%")
+	default:
 		where += ` AND (` + like("%"+literal+"%") + ` OR ` + between("v.host", text) + `)`
 	}
-	return rows(ctx, q, func(r *sql.Rows) (id muster.HostID, err error) { return id, r.Scan(&id) },
-		`SELECT v.host FROM versions v WHERE `+where+` ORDER BY lower(v.hostname), v.host LIMIT `+ask.arg(limit), ask.args...)
+	query := `SELECT v.host, v.hostname FROM versions v WHERE ` + where + ` ORDER BY lower(v.hostname), v.host`
+	if !foreign {
+		query += ` LIMIT ` + ask.arg(limit)
+	}
+	type named struct {
+		id   muster.HostID
+		name string
+	}
+	list, err := rows(ctx, q, func(r *sql.Rows) (h named, err error) { return h, r.Scan(&h.id, &h.name) }, query, ask.args...)
+	var ids []muster.HostID
+	for _, h := range list {
+		name := strings.ToLower(h.name)
+		if len(ids) < limit && (!foreign || strings.HasPrefix(name, text) || !begins && strings.Contains(name, text)) {
+			ids = append(ids, h.id)
+		}
+	}
+	return ids, err
 }
 
 // SetContacts makes the list the county's contacts.
@@ -110,6 +132,12 @@ func (d *DB) Contacts(ctx context.Context, county muster.County) ([]muster.Conta
 	return list, d.Wrap("read contacts of "+string(county), err)
 }
 
+// inTheWay is an fs.ErrExist that says in a sentence what is there already.
+type inTheWay string
+
+func (e inTheWay) Error() string        { return string(e) }
+func (e inTheWay) Is(target error) bool { return target == fs.ErrExist }
+
 // Ask keeps an open request for a waiver.
 func (d *DB) Ask(ctx context.Context, a muster.Ask, e muster.LogEntry) (id int64, err error) {
 	err = d.Write(ctx, "ask for a waiver", func(tx Querier) error {
@@ -120,7 +148,7 @@ func (d *DB) Ask(ctx context.Context, a muster.Ask, e muster.LogEntry) (id int64
 			return err
 		}
 		if open >= store.MaxAsks {
-			return fmt.Errorf("%d requests of county %s wait for an answer, and more %w: have some answered first", open, a.County, fs.ErrExist)
+			return inTheWay(fmt.Sprintf("county %s has %d requests that wait for an answer, and can have no more: once the state's security officer has answered some, ask again", a.County, open))
 		}
 		err = insert(ctx, tx, `asks (`+askColumns+`)`, []any{string(a.County), id, string(a.Host), a.Control, a.Reason, micros(a.Until),
 			e.Actor, d.loggedAt(e), string(muster.AskOpen), "", "", 0}, ``)
@@ -141,7 +169,7 @@ func (d *DB) Answer(ctx context.Context, id int64, state muster.AskState, answer
 			return err
 		}
 		if a.State != muster.AskOpen {
-			return fmt.Errorf("it was %s already: an answer to it %w", a.State, fs.ErrExist)
+			return inTheWay(fmt.Sprintf("it was %s already, by %s", a.State, a.AnsweredBy))
 		}
 		err = one(tx.ExecContext(ctx, `UPDATE asks SET state = $1, answer = $2, answered_by = $3, answered_at = $4 WHERE county = $5 AND id = $6`,
 			string(state), answer, e.Actor, d.loggedAt(e), string(a.County), id))
@@ -172,17 +200,71 @@ func (d *DB) AskOf(ctx context.Context, id int64) (muster.Ask, error) {
 	return a, d.Wrap(fmt.Sprintf("read request %d", id), err)
 }
 
-// Asks are requests for waivers, newest first.
-func (d *DB) Asks(ctx context.Context, county muster.County, open bool, limit int) ([]muster.Ask, error) {
+// Asks is a page of requests for waivers.
+func (d *DB) Asks(ctx context.Context, aq muster.AskQuery) (page muster.AskPage, err error) {
 	ask := d.ask(d.instant(muster.View{}))
-	query := `SELECT ` + askColumns + ` FROM asks WHERE id > 0`
-	if county != "" {
-		query += ` AND county = ` + ask.arg(string(county))
+	where, order, beyond := ` FROM asks WHERE id > 0`, ` ORDER BY id DESC`, ` AND id < `
+	if aq.County != "" {
+		where += ` AND county = ` + ask.arg(string(aq.County))
 	}
-	if open {
-		query += ` AND state = 'open'`
+	if aq.Control != "" {
+		where += ` AND control = ` + ask.arg(aq.Control)
 	}
-	list, err := rows(ctx, d.Read, func(r *sql.Rows) (muster.Ask, error) { return scanAsk(r) },
-		query+` ORDER BY id DESC LIMIT `+ask.arg(most(limit)), ask.args...)
-	return list, d.Wrap("read requests for waivers", err)
+	if aq.Host != "" {
+		where += ` AND host IN ('', ` + ask.arg(string(aq.Host)) + `)`
+	}
+	if aq.Open {
+		where, order, beyond = where+` AND state = 'open'`, ` ORDER BY id`, ` AND id > `
+	}
+	if aq.Answered {
+		where += ` AND state <> 'open'`
+	}
+	err = d.Snapshot(ctx, "read requests for waivers", func(q Querier) error {
+		if err := q.QueryRowContext(ctx, `SELECT count(*)`+where, ask.args...).Scan(&page.Total); err != nil {
+			return err
+		}
+		if aq.After > 0 {
+			where += beyond + ask.arg(aq.After)
+		}
+		page.Asks, err = rows(ctx, q, func(r *sql.Rows) (muster.Ask, error) { return scanAsk(r) },
+			`SELECT `+askColumns+where+order+` LIMIT `+ask.arg(most(aq.Limit)+1), ask.args...)
+		return err
+	})
+	if n := aq.Limit; n > 0 && len(page.Asks) > n {
+		page.Asks, page.Next = page.Asks[:n], page.Asks[n-1].ID
+	}
+	return page, err
+}
+
+// WaiverUse counts what each waiver excuses now.
+func (d *DB) WaiverUse(ctx context.Context, county muster.County) (list []muster.WaiverUse, err error) {
+	uses := map[muster.WaiverUse]int{}
+	err = d.Snapshot(ctx, "count what waivers excuse", func(q Querier) error {
+		i := d.instant(muster.View{})
+		t, err := d.tally(ctx, q, i, "")
+		if err != nil {
+			return err
+		}
+		for c, s := range t.counties {
+			if county != "" && c != county || !slices.ContainsFunc(s.counts, func(n counts) bool { return n[4] > 0 }) {
+				continue // nothing is waived there
+			}
+			ask := d.ask(i)
+			found, err := d.unpack(ctx, q, ask, ask.everyone(c), counted+` AND v.waived > 0 AND NOT `+ask.stale(), func(_ string, status byte) bool { return unmet(status) })
+			if err != nil {
+				return err
+			}
+			for _, f := range found {
+				if f.Waiver != "" {
+					uses[muster.WaiverUse{Waiver: f.Waiver, Control: f.Control}]++
+				}
+			}
+		}
+		return nil
+	})
+	for use, n := range uses {
+		use.Findings = n
+		list = append(list, use)
+	}
+	return list, err
 }

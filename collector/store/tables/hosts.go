@@ -39,7 +39,7 @@ func (d *DB) Hosts(ctx context.Context, v muster.View, hq muster.HostQuery) (mus
 		if hq.County != "" && hq.County != county {
 			county, after = hq.County, ""
 		}
-		counties, err := searched(ctx, q, hq, county)
+		counties, err := searched(ctx, q, hq, county, v.Now())
 		if err != nil {
 			return err
 		}
@@ -91,30 +91,43 @@ func (d *DB) Hosts(ctx context.Context, v muster.View, hq muster.HostQuery) (mus
 	return page, err
 }
 
+// unpublished is the condition on the digest of a policy that it is none of the releases.
+const unpublished = ` NOT IN (SELECT '' UNION ALL SELECT contents FROM policies)`
+
 // searched are the counties in which hosts may be found, the first one and those after it.
-func searched(ctx context.Context, q Querier, hq muster.HostQuery, first muster.County) ([]muster.County, error) {
+func searched(ctx context.Context, q Querier, hq muster.HostQuery, first muster.County, now bool) ([]muster.County, error) {
 	if hq.County != "" {
 		return []muster.County{hq.County}, nil
 	}
+	county := func(r *sql.Rows) (c muster.County, err error) { return c, r.Scan(&c) }
+	if now && hq.Unpublished && hq.Policy == "" {
+		return rows(ctx, q, county, `SELECT DISTINCT county FROM (SELECT h.policy_digest, h.county FROM hosts h WHERE `+inUse+`
+			GROUP BY h.policy_digest, h.county) u WHERE county >= $1 AND policy_digest`+unpublished+` ORDER BY 1`, string(first))
+	}
+	from, args := `residents h WHERE h.county`, []any{string(first)}
+	if now && hq.Policy != "" { // its hosts may be few, and all in the last one
+		from, args = `hosts h WHERE `+inUse+` AND h.policy_digest = $2 AND h.county`, append(args, hq.Policy)
+	}
 	// Each by a look into the index: many rows are of one county.
-	return rows(ctx, q, func(r *sql.Rows) (c muster.County, err error) { return c, r.Scan(&c) },
-		`WITH RECURSIVE c (county) AS (
-			SELECT min(county) FROM residents WHERE county >= $1
-			UNION ALL SELECT (SELECT min(r.county) FROM residents r WHERE r.county > c.county) FROM c WHERE c.county IS NOT NULL)
-		SELECT county FROM c WHERE county IS NOT NULL`, string(first))
+	return rows(ctx, q, county, `WITH RECURSIVE c (county) AS (
+			SELECT min(h.county) FROM `+from+` >= $1
+			UNION ALL SELECT (SELECT min(h.county) FROM `+from+` > c.county) FROM c WHERE c.county IS NOT NULL)
+		SELECT county FROM c WHERE county IS NOT NULL`, args...)
 }
 
 // rare are those of the counties where the control fails or is unknown on a host, if these
 // are less than half; else nil, and looking for them is not worth it.
 func (d *DB) rare(ctx context.Context, q Querier, v muster.View, control string, of []muster.County) (map[muster.County]bool, error) {
-	t, err := d.tally(ctx, q, v, true, "")
+	t, err := d.tally(ctx, q, d.instant(v), "")
 	if err != nil {
 		return nil, err
 	}
 	found := map[muster.County]bool{}
-	for _, county := range of {
-		if n := t.counts[county][control]; n != nil && n[1]+n[2]+n[4] > 0 {
-			found[county] = true
+	if n, ok := t.index[control]; ok {
+		for _, county := range of {
+			if s := t.counties[county]; s != nil && n < len(s.counts) && s.counts[n][1]+s.counts[n][2]+s.counts[n][4] > 0 {
+				found[county] = true
+			}
 		}
 	}
 	if 2*len(found) >= len(of) {
@@ -190,11 +203,21 @@ func inParts[T any](ctx context.Context, d *DB, what string, county muster.Count
 func (d *DB) within(ctx context.Context, q Querier, i instant, after, last muster.HostID, hq muster.HostQuery, limit int64) ([]muster.HostStanding, error) {
 	ask := d.ask(i)
 	of, where := ask.residents(hq.County, after, last), ` AND v.state = 'active'`
-	if hq.Control != "" || hq.Policy != "" {
+	if hq.Control != "" || hq.Policy != "" || hq.Unpublished {
 		where += ` AND v.replaced_by = ''`
 	}
 	if hq.Policy != "" {
 		where += ` AND ` + ask.verdicts("policy_digest") + ` = ` + ask.arg(hq.Policy)
+	}
+	if hq.Profile != "" {
+		of := "v"
+		if i.at == present {
+			of = "h" // has it as well, and is read first
+		}
+		where += ` AND ` + of + `.profile = ` + ask.arg(string(hq.Profile))
+	}
+	if hq.Unpublished {
+		where += ` AND ` + ask.verdicts("policy_digest") + unpublished
 	}
 	from := func(heard bool) string { return ask.from(of, heard) + where + ` ORDER BY d.host` }
 	if hq.Control == "" {
@@ -285,13 +308,9 @@ func (d *DB) Host(ctx context.Context, v muster.View, id muster.HostID) (muster.
 
 // HostFindings are all findings of an active host.
 func (d *DB) HostFindings(ctx context.Context, v muster.View, id muster.HostID) ([]muster.FindingStanding, error) {
-	var all []muster.FindingStanding
-	err := d.Snapshot(ctx, "read findings of "+string(id), func(q Querier) (err error) {
-		ask := d.ask(d.instant(v))
-		all, err = d.unpack(ctx, q, ask, ask.one(id), `v.state = 'active'`, func(string, byte) bool { return true })
-		return err
-	})
-	return all, err
+	ask := d.ask(d.instant(v))
+	all, err := d.unpack(ctx, d.Read, ask, ask.one(id), `v.state = 'active'`, func(string, byte) bool { return true })
+	return all, d.Wrap("read findings of "+string(id), err)
 }
 
 // CountyFindings are the fails and unknowns of the county's active hosts.

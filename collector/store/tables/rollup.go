@@ -54,12 +54,12 @@ func (d *DB) Rollup(ctx context.Context, at time.Time) error {
 // longer needed between those, and notes which hosts became stale.
 func (d *DB) rollup(ctx context.Context, at int64) error {
 	what := "roll up as of " + clock(at).Format(time.RFC3339)
-	t, i := newTally(true), then(at)
-	if err := d.Snapshot(ctx, what, func(q Querier) error {
-		if err := d.countAt(ctx, q, t, i, ""); err != nil {
+	var t *tally
+	if err := d.Snapshot(ctx, what, func(q Querier) (err error) {
+		if t, err = d.countAt(ctx, q, then(at)); err != nil {
 			return err
 		}
-		return d.missing(ctx, q, t, i)
+		return d.missing(ctx, q, t, then(at))
 	}); err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (d *DB) rollup(ctx context.Context, at int64) error {
 		var state muster.CountyStanding
 		var args []any
 		for _, county := range slices.Sorted(maps.Keys(t.counties)) {
-			c := *t.counties[county]
+			c := t.counties[county].CountyStanding
 			if c == (muster.CountyStanding{County: county}) {
 				continue
 			}
@@ -154,8 +154,8 @@ func (d *DB) retell(ctx context.Context, first, last int64) error {
 				return err
 			}
 			i := instant{at: present, clock: dayEnd(day), hindsight: true}
-			t := newTally(true)
-			if err := d.count(ctx, tx, t, i, 1, everyone(county)); err != nil {
+			t := newTally()
+			if err := d.count(ctx, tx, t, i, county); err != nil {
 				return err
 			}
 			if err := d.missing(ctx, tx, t, i); err != nil {
@@ -165,7 +165,7 @@ func (d *DB) retell(ctx context.Context, first, last int64) error {
 			if err != nil {
 				return err
 			}
-			return put(ctx, tx, muster.KnownNow, i.clock, *t.county(county), t.text(county), quietText(quiet))
+			return put(ctx, tx, muster.KnownNow, i.clock, t.county(county).CountyStanding, t.text(county), quietText(quiet))
 		})
 		if err != nil || !more {
 			return err
@@ -197,14 +197,14 @@ func (d *DB) openDays(ctx context.Context, first, last int64) error {
 
 // hindsight reads the roll-ups of the last day that had ended, and counts anew what
 // none was made of yet.
-func (d *DB) hindsight(ctx context.Context, q Querier, i instant, controls bool, county muster.County) (*tally, error) {
+func (d *DB) hindsight(ctx context.Context, q Querier, i instant, county muster.County) (*tally, error) {
 	i, rolled, untold, err := d.told(ctx, q, i)
 	if err != nil {
 		return nil, err
 	}
-	t := newTally(controls)
+	t := newTally()
 	if !rolled {
-		if err := d.count(ctx, q, t, i, 1, everyone(county)); err != nil {
+		if err := d.count(ctx, q, t, i, county); err != nil {
 			return nil, err
 		}
 		return t, d.missing(ctx, q, t, i)
@@ -215,7 +215,7 @@ func (d *DB) hindsight(ctx context.Context, q Querier, i instant, controls bool,
 	counted := maps.Clone(t.counties)
 	for _, c := range untold {
 		if counted[c] == nil && (county == "" || c == county) {
-			if err := d.count(ctx, q, t, i, 1, everyone(c)); err != nil {
+			if err := d.count(ctx, q, t, i, c); err != nil {
 				return nil, err
 			}
 		}

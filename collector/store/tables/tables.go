@@ -12,6 +12,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/passmuster/muster"
@@ -51,7 +52,10 @@ type DB struct {
 	// nil where the database tells those who watch by itself.
 	Changed func(counties []muster.County)
 
-	sets sets
+	sets      sets
+	past      past
+	effects   effects
+	commonest atomic.Value // a policy, see spread
 }
 
 // changed tells Changed, unless nothing has.

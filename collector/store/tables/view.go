@@ -105,7 +105,7 @@ func (q *question) one(id muster.HostID) source {
 // came, and n, the newest one: as it was shown only where that is another. In the present
 // w, n and a are not needed beside h and v, and not there.
 func (q *question) from(s source, heard bool) string {
-	from := " FROM " + s.tables + " JOIN versions v ON " + q.version()
+	from := " FROM " + s.tables + " JOIN versions v ON " + q.version("v")
 	switch {
 	case q.hindsight:
 		from += ` LEFT JOIN reports n ON n.host = h.id AND n.seq = (SELECT r.seq FROM reports r
@@ -127,14 +127,14 @@ func (q *question) from(s source, heard bool) string {
 	return from
 }
 
-// version is the SQL for the version v that is shown of hosts h; in the past it may be one
-// that began later. It is found by the index that leads to it.
-func (q *question) version() string {
+// version is the SQL for the version that is shown of hosts h, under an alias; in the past it
+// may be one that began later. It is found by the index that leads to it.
+func (q *question) version(v string) string {
 	if q.at == present {
-		return "v.host = h.id AND v.n = h.version"
+		return fmt.Sprintf("%[1]s.host = h.id AND %[1]s.n = h.version", v)
 	}
-	return `v.host = h.id AND v.from_at < v.until_at AND v.until_at = (SELECT x.until_at FROM versions x
-		WHERE x.host = h.id AND x.from_at < x.until_at AND x.until_at > ` + q.arg(q.at) + ` ORDER BY x.until_at LIMIT 1)`
+	return fmt.Sprintf(`%[1]s.host = h.id AND %[1]s.from_at < %[1]s.until_at AND %[1]s.until_at = (SELECT x.until_at FROM versions x
+		WHERE x.host = h.id AND x.from_at < x.until_at AND x.until_at > %[2]s ORDER BY x.until_at LIMIT 1)`, v, q.arg(q.at))
 }
 
 // verdicts gives columns of the version that has the verdicts; they can be null in

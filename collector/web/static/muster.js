@@ -10,9 +10,13 @@ const make = (tag, props, ...children) => {
   return node;
 };
 
-// Times: the exact one in the reader's zone on hover, and ages that go on.
+// Times: ages that go on, with the exact time in the reader's zone on hover; and exact
+// times in the reader's zone, with that of the collector on hover.
 
-const exact = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "long" });
+const exact = (month, zone) => new Intl.DateTimeFormat("en-GB", { day: "numeric", month, year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: zone });
+const hovered = exact("long", "long");
+const written = { long: exact("long"), short: exact("short") };
+const zone = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" }); // which has the names that people here use
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 
 function span(ms) {
@@ -28,13 +32,23 @@ function age(ms) {
   return ms < 60000 ? "just now" : `${span(ms)} ago`;
 }
 
+function inZone(format, at) {
+  const { value } = zone.formatToParts(at).find(({ type }) => type === "timeZoneName");
+  return `${format.format(at).replace(" at ", ", ")} ${value}`;
+}
+
 function tellTimes(page) {
   const present = page.querySelector("[data-now]"); // what is of the past grows no older
   for (const time of page.querySelectorAll("time[datetime]")) {
-    const at = Date.parse(time.dateTime);
+    const at = Date.parse(time.dateTime), format = written[time.dataset.exact];
     if (Number.isNaN(at)) continue;
-    time.title = exact.format(at).replace(" at ", ", ");
-    if (present && /^in \d|ago$|^just now$/.test(time.textContent)) time.textContent = age(now() - at);
+    let text = time.textContent;
+    if (format) text = inZone(format, at);
+    else {
+      time.title = hovered.format(at).replace(" at ", ", ");
+      if (present && /^in \d|ago$|^just now$/.test(text)) text = age(now() - at);
+    }
+    if (text !== time.textContent) time.textContent = text;
   }
 }
 
@@ -179,7 +193,10 @@ async function want() {
     await sleep(Math.max(pace - performance.now(), Math.random() * 500));
     wanted = false;
     const began = performance.now();
+    const slow = setTimeout(() => { main.ariaBusy = "true"; }, 1000);
     await refresh().catch(() => {}); // the connection tells that the collector is away
+    clearTimeout(slow);
+    main.ariaBusy = null;
     pace = performance.now() + Math.max(5000, 20 * (performance.now() - began));
   }
   looking = false;
@@ -305,6 +322,22 @@ document.addEventListener("submit", (event) => {
   };
   request.send(new FormData(form, button));
   button.disabled = true;
+});
+
+// Any other form that takes longer says so, and cannot be sent twice meanwhile.
+
+document.addEventListener("submit", ({ target: form, submitter: button, defaultPrevented }) => {
+  if (defaultPrevented || form.method === "dialog") return;
+  const words = button?.textContent;
+  const wait = (busy) => {
+    form.ariaBusy = busy ? "true" : null;
+    said.textContent = busy ? "One moment. The collector is at work." : "";
+    if (!button) return;
+    button.disabled = busy;
+    button.textContent = busy ? "One moment…" : words;
+  };
+  setTimeout(wait, 1000, true);
+  setTimeout(wait, 60000, false); // whoever stopped it may try again
 });
 
 // showPage puts the collector's answer in the place of this page.

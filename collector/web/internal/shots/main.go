@@ -148,7 +148,7 @@ func serve(o *options) (base string, stop func(), err error) {
 			book.Catalogue[i].Facts, book.Catalogue[i].Also, book.Catalogue[i].Lists = real[at].Facts, real[at].Also, real[at].Lists
 		}
 	}
-	h, err := web.New(web.Options{Reader: book, Catalogue: book.Catalogue, Facts: policies.EmbeddedFacts(), Waivers: book.Waivers, Attestations: book.Attestations, Held: book.Held, Diff: book.Diff, Name: "State of Wyoming", Now: func() time.Time { return now }})
+	h, err := web.New(web.Options{Reader: book, Catalogue: book.Catalogue, Facts: policies.EmbeddedFacts(), Waivers: book.Waivers, Attestations: book.Attestations, Claims: book.Claims, Held: book.Held, Diff: book.Diff, Name: "State of Wyoming", Now: func() time.Time { return now }})
 	if err != nil {
 		return "", nil, err
 	}

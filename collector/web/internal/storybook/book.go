@@ -31,6 +31,7 @@ type Book struct {
 	Waivers      []muster.Waiver
 	Held         map[int64][]muster.Waiver
 	Attestations []muster.Attestation
+	Claims       map[string][]string // that controls read
 	Records
 }
 
@@ -109,7 +110,8 @@ func (b *Book) Counties(_ context.Context, v muster.View) ([]muster.CountyStandi
 // Hosts are the active hosts that the query chooses, a page of them.
 func (b *Book) Hosts(_ context.Context, _ muster.View, q muster.HostQuery) (muster.HostPage, error) {
 	list := b.active(func(h muster.HostStanding) bool {
-		return (q.County == "" || h.County == q.County) && (q.Policy == "" || h.PolicyDigest == q.Policy)
+		return (q.County == "" || h.County == q.County) && (q.Policy == "" || h.PolicyDigest == q.Policy) && (!q.Unpublished || b.unpublished(h)) &&
+			(q.Profile == "" || h.Profile == q.Profile)
 	})
 	if q.Control != "" {
 		for i := range list {
@@ -149,6 +151,30 @@ func (b *Book) Host(_ context.Context, _ muster.View, id muster.HostID) (muster.
 		}
 	}
 	return muster.HostStanding{}, fmt.Errorf("host %s: %w", id, fs.ErrNotExist)
+}
+
+// HostsAmong are the active hosts that have one of the ids.
+func (b *Book) HostsAmong(_ context.Context, county muster.County, ids []muster.HostID) ([]muster.HostStanding, error) {
+	return b.active(func(h muster.HostStanding) bool {
+		return (county == "" || h.County == county) && slices.Contains(ids, h.ID)
+	}), nil
+}
+
+// WaiverUse counts what each waiver excuses.
+func (b *Book) WaiverUse(ctx context.Context, county muster.County) (list []muster.WaiverUse, err error) {
+	for _, f := range b.Findings {
+		h, err := b.Host(ctx, muster.View{}, f.Host)
+		if err != nil || h.Stale || f.Waiver == "" || !unmet(f.Status) || county != "" && h.County != county {
+			continue
+		}
+		at := slices.IndexFunc(list, func(u muster.WaiverUse) bool { return u.Waiver == f.Waiver && u.Control == f.Control })
+		if at < 0 {
+			at = len(list)
+			list = append(list, muster.WaiverUse{Waiver: f.Waiver, Control: f.Control})
+		}
+		list[at].Findings++
+	}
+	return list, nil
 }
 
 // Find gives the active hosts whose name contains the text, or whose id begins with it.
@@ -239,7 +265,7 @@ func (b *Book) Controls(_ context.Context, v muster.View, county muster.County) 
 	return list, nil
 }
 
-// ControlCounties counts the control in each county.
+// ControlCounties counts the control, or with "" every one, in each county.
 func (b *Book) ControlCounties(ctx context.Context, v muster.View, control string) ([]muster.CountyControl, error) {
 	var list []muster.CountyControl
 	seen := map[muster.County]bool{}
@@ -253,7 +279,7 @@ func (b *Book) ControlCounties(ctx context.Context, v muster.View, control strin
 			return nil, err
 		}
 		for _, c := range controls {
-			if c.Control == control {
+			if control == "" || c.Control == control {
 				list = append(list, muster.CountyControl{County: h.County, ControlStanding: c})
 			}
 		}

@@ -3,6 +3,7 @@ package storybook
 import (
 	"context"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/passmuster/muster"
@@ -70,14 +71,29 @@ func (r *Records) Contacts(_ context.Context, county muster.County) ([]muster.Co
 	return r.People[county], nil
 }
 
-// Asks of a county.
-func (r *Records) Asks(_ context.Context, county muster.County, open bool, limit int) (list []muster.Ask, err error) {
-	for _, a := range r.Asked {
-		if (county == "" || a.County == county) && (!open || a.State == muster.AskOpen) && len(list) < limit {
-			list = append(list, a)
-		}
+// Asks is a page of requests.
+func (r *Records) Asks(_ context.Context, q muster.AskQuery) (page muster.AskPage, err error) {
+	list := slices.Clone(r.Asked)
+	if q.Open {
+		slices.Reverse(list)
 	}
-	return list, nil
+	for _, a := range list {
+		open := a.State == muster.AskOpen
+		if q.County != "" && a.County != q.County || q.Control != "" && a.Control != q.Control || q.Host != "" && a.Host != "" && a.Host != q.Host ||
+			q.Open && !open || q.Answered && open {
+			continue
+		}
+		page.Total++
+		if q.After > 0 && (q.Open && a.ID <= q.After || !q.Open && a.ID >= q.After) {
+			continue
+		}
+		if q.Limit > 0 && len(page.Asks) == q.Limit {
+			page.Next = page.Asks[q.Limit-1].ID
+			continue
+		}
+		page.Asks = append(page.Asks, a)
+	}
+	return page, nil
 }
 
 // Upload is what became of sealed files.

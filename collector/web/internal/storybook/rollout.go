@@ -2,6 +2,7 @@ package storybook
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,20 +45,34 @@ func (b *Book) PolicyUse(context.Context) ([]muster.PolicyUse, error) {
 	var list []muster.PolicyUse
 next:
 	for _, h := range b.active(func(muster.HostStanding) bool { return true }) {
-		u := muster.PolicyUse{Policy: h.PolicyDigest, Revision: h.PolicyRevision, Ring: muster.RingOf(b.Members, h.ID, h.County)}
+		u := muster.PolicyUse{Ring: muster.RingOf(b.Members, h.ID, h.County), Unpublished: b.unpublished(h)}
+		if !u.Unpublished {
+			u.Policy, u.Revision = h.PolicyDigest, h.PolicyRevision
+		}
+		stale := 0
+		if h.Stale {
+			stale = 1
+		}
 		for i := range list {
-			if list[i].Policy == u.Policy && list[i].Ring == u.Ring {
-				list[i].Hosts++
+			if list[i].Policy == u.Policy && list[i].Unpublished == u.Unpublished && list[i].Ring == u.Ring {
+				list[i].Hosts, list[i].Stale = list[i].Hosts+1, list[i].Stale+stale
 				continue next
 			}
 		}
-		u.Hosts = 1
+		u.Hosts, u.Stale = 1, stale
 		list = append(list, u)
 	}
 	return list, nil
 }
 
+// unpublished: the host judges by a policy that is none of the releases.
+func (b *Book) unpublished(h muster.HostStanding) bool {
+	return h.PolicyDigest != "" && !slices.ContainsFunc(b.Policies, func(r muster.Release) bool { return r.Policy == h.PolicyDigest })
+}
+
 // PolicyEffect is as invented.
-func (b *Book) PolicyEffect(_ context.Context, policy string) (muster.PolicyEffect, error) {
-	return b.Effect[policy], nil
+func (b *Book) PolicyEffect(_ context.Context, policy string, known func(control string) bool) (muster.PolicyEffect, error) {
+	e := b.Effect[policy]
+	e.Changes = slices.DeleteFunc(slices.Clone(e.Changes), func(c muster.PolicyChange) bool { return !known(c.Control) })
+	return e, nil
 }

@@ -23,6 +23,7 @@ func (b *Book) vouch(now time.Time) {
 	b.Held[13] = slices.Clone(b.Waivers)
 	b.Waivers = append(b.Waivers, muster.Waiver{ID: "ASK-2", Control: "MVS-BAK-02", Host: b.Asked[len(b.Asked)-2].Host, Reason: "The computer at the counter keeps no files.", Approver: officer, Approved: day(-14), Expires: day(45)})
 	b.Held[14] = b.Waivers
+	b.Claims = map[string][]string{"MVS-BAK-01": {"restore_tested"}}
 	b.Attestations = []muster.Attestation{
 		{ID: "A-2025-03", Claim: "restore_tested", County: counties[0], On: day(-380), By: "Dana Whitfield, county clerk", Until: day(-15)},
 		{ID: "A-2025-11", Claim: "restore_tested", County: counties[2], On: day(-345), By: "Ruth Nakai, deputy clerk", Until: day(20), Note: "The whole voter registration export, to a spare computer."},
