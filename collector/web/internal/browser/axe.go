@@ -30,10 +30,7 @@ func (b *Tab) Sound() (looks int64) {
 	b.Helper()
 	path := Value[string](b, `location.pathname + location.search`)
 	for _, width := range []int64{320, 375, 600, 768, 896, 1024, 1440, 2560} {
-		b.Do(Screen(width, "light"))
-		if over, err := chromedp.Run(b.Ctx, Over()); err != nil || over > 0 {
-			b.Errorf("%s is %d pixels wider than %d: %v", path, over, width, err)
-		}
+		b.Fits(width)
 	}
 	for _, width := range []int64{320, 768, 1440} {
 		for _, theme := range []string{"light", "dark"} {
@@ -45,6 +42,15 @@ func (b *Tab) Sound() (looks int64) {
 		}
 	}
 	return looks
+}
+
+// Fits wants that the page in the tab does not scroll sideways at a width.
+func (b *Tab) Fits(width int64) {
+	b.Helper()
+	b.Do(Screen(width, "light"))
+	if over, err := chromedp.Run(b.Ctx, Over()); err != nil || over > 0 {
+		b.Errorf("%.200s is %d pixels wider than %d: %v", Value[string](b, `location.pathname + location.search`), over, width, err)
+	}
 }
 
 // Check looks at the page in the tab with axe-core, by all rules of WCAG 2.2 A and AA

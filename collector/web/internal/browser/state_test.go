@@ -38,6 +38,8 @@ type office struct {
 	provider  *doortest.Provider
 	hosts     string // base address of the host API
 	hostToken string
+	apiToken  string
+	role      muster.Role // of who is signed in
 }
 
 func open(t *testing.T) *office {
@@ -71,9 +73,11 @@ func open(t *testing.T) *office {
 		must(t, <-ended)
 		must(t, o.Close())
 	})
-	token, err := os.ReadFile(filepath.Join(with.Data, "keys", "host-token"))
-	must(t, err)
-	o.hostToken = strings.TrimSpace(string(token))
+	for name, token := range map[string]*string{"host-token": &o.hostToken, "api-token": &o.apiToken} {
+		text, err := os.ReadFile(filepath.Join(with.Data, "keys", name))
+		must(t, err)
+		*token = strings.TrimSpace(string(text))
+	}
 	o.Tab = browser.Open(t, with.TLS.URL, o.provider.URL)
 	o.Do(browser.Screen(1440, "light"))
 	return o
@@ -86,9 +90,15 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// enter signs in as someone with a role, and opens a page.
+// enter signs in as someone with a role, if that is not who is there already, and opens a
+// page.
 func (o *office) enter(role muster.Role, path string) {
 	o.Helper()
+	if o.role == role {
+		o.Visit(path)
+		return
+	}
+	o.role = role
 	o.Do(chromedp.Navigate("about:blank"), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, network.ClearBrowserCookies, cdp.Empty{})
 		return err
@@ -97,6 +107,21 @@ func (o *office) enter(role muster.Role, path string) {
 	o.Visit("/login")
 	o.Wait(`!location.pathname.startsWith("/login") && document.readyState === "complete"`)
 	o.Visit(path)
+}
+
+// tell what the API answers.
+func (o *office) tell(t *testing.T, path string, into any) {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodGet, o.hosts+path, nil)
+	must(t, err)
+	r.Header.Set("Authorization", "Bearer "+o.apiToken)
+	resp, err := http.DefaultClient.Do(r)
+	must(t, err)
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s", path, resp.Status)
+	}
+	must(t, json.NewDecoder(resp.Body).Decode(into))
 }
 
 // computer is a host of a county.
@@ -157,6 +182,14 @@ func (c *computer) send(o *office, status muster.Status) *computer {
 	return c
 }
 
+// copied sends two different reports of one number, as two computers with one key do.
+func (c *computer) copied(o *office) *computer {
+	c.Helper()
+	c.send(o, muster.StatusPass)
+	c.sent--
+	return c.send(o, muster.StatusFail)
+}
+
 func (c *computer) post(o *office, path, token string, body []byte) {
 	c.Helper()
 	req, err := http.NewRequest(http.MethodPost, o.hosts+path, bytes.NewReader(body))
@@ -186,8 +219,8 @@ func (c *computer) sealed(o *office) (file string) {
 	return file
 }
 
-// publish offers the baseline as a version of its own to canaries.
-func (o *office) publish(t *testing.T, version int64) {
+// bundle is the baseline as a policy of a version.
+func bundle(t *testing.T, version int64) []byte {
 	t.Helper()
 	controls, err := json.Marshal(policies.Catalogue())
 	must(t, err)
@@ -205,6 +238,5 @@ func (o *office) publish(t *testing.T, version int64) {
 	}
 	must(t, w.Close())
 	must(t, z.Close())
-	_, err = o.Publish(t.Context(), b.Bytes(), muster.RingCanary, "console")
-	must(t, err)
+	return b.Bytes()
 }

@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -36,6 +38,7 @@ type Tab struct {
 	mu       sync.Mutex
 	visited  string
 	requests int64
+	posts    []string
 }
 
 // Open starts a Chromium that ends with the test. Its pages may ask other origins beside
@@ -103,10 +106,18 @@ func (b *Tab) notice(event any) {
 		if e.Entry.Level == log.EntryLevelError && (e.Entry.Source != log.EntrySourceNetwork || e.Entry.URL != b.visited) {
 			b.Errorf("%s: %s: %s %s", b.visited, e.Entry.Source, e.Entry.Text, e.Entry.URL)
 		}
+	case *page.EventJavascriptDialogOpening:
+		b.Errorf("%s: a dialog opens: %s", b.visited, e.Message)
+		go func() { // it holds up the page, and whoever waits for that
+			_, _ = chromedp.Call(b.Ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{})
+		}()
 	case *network.EventRequestWillBeSent:
 		b.requests++
 		if e.Type == network.ResourceTypeDocument {
 			b.visited = e.Request.URL
+		}
+		if e.Request.Method == http.MethodPost {
+			b.posts = append(b.posts, e.Request.URL)
 		}
 		to, err := url.Parse(e.Request.URL)
 		if err != nil || !slices.Contains(b.origins, strings.TrimSuffix(to.Scheme+"://"+to.Host, "//")) {
@@ -130,6 +141,13 @@ func (b *Tab) Requests() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.requests
+}
+
+// Posts are the addresses to which forms were sent.
+func (b *Tab) Posts() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.posts)
 }
 
 // Do runs actions.

@@ -70,7 +70,7 @@ func TestFaultsAreNoticed(t *testing.T) {
 		w.Header().Set("Content-Security-Policy", "default-src 'self'; img-src * data:; style-src 'unsafe-inline'")
 		if r.URL.Path == "/faults.js" {
 			w.Header().Set("Content-Type", "text/javascript")
-			_, _ = w.Write([]byte(`console.error("something is wrong"); fetch("/gone"); throw new Error("worse");`))
+			_, _ = w.Write([]byte(`console.error("something is wrong"); alert("hear me"); fetch("/gone"); throw new Error("worse");`))
 			return
 		}
 		_, _ = w.Write([]byte(`<!doctype html><link rel="icon" href="data:,"><title>Faults</title><p style="width: 500px">Wide</p>
@@ -80,7 +80,7 @@ func TestFaultsAreNoticed(t *testing.T) {
 	h := &heard{TB: t}
 	b := browser.Open(h, server.URL)
 	b.Do(browser.Screen(320, "light"), chromedp.Evaluate[chromedp.Void](`location = `+strconv.Quote(server.URL)))
-	for _, want := range []string{"console: ", "uncaught: ", "a request leaves the origin: http://192.0.2.1/far.png", "security: ", "404"} {
+	for _, want := range []string{"console: ", "a dialog opens: hear me", "uncaught: ", "a request leaves the origin: http://192.0.2.1/far.png", "security: ", "404"} {
 		for tries := 0; ; tries++ {
 			h.mu.Lock()
 			so := slices.ContainsFunc(h.faults, func(fault string) bool { return strings.Contains(fault, want) })

@@ -131,13 +131,6 @@ func TestThePastIsNotLive(t *testing.T) {
 	b.Is(`!document.getElementById("live")`, `!document.querySelector("[data-live]")`, `!document.querySelector("[data-now]")`)
 }
 
-func TestTimesGoOn(t *testing.T) {
-	b := open(t)
-	b.Visit("/")
-	b.Wait(`document.querySelector("footer button")?.textContent === "Keys"`)
-	b.Is(`[...document.querySelectorAll("time")].every((one) => /^\d+ [A-Z][a-z]+ 20\d\d, \d\d:\d\d [A-Z]/.test(one.title))`)
-}
-
 func TestKeys(t *testing.T) {
 	b := open(t)
 	b.Visit("/")

@@ -54,7 +54,7 @@ func newStage(start time.Time) (*stage, error) {
 // set shows what the book tells.
 func (s *stage) set(book *storybook.Book) error {
 	pages, err := web.New(web.Options{Reader: book, Catalogue: book.Catalogue, Facts: policies.EmbeddedFacts(), State: "56",
-		Waivers: book.Waivers, Attestations: book.Attestations, Held: book.Held, Diff: book.Diff,
+		Waivers: book.Waivers, Attestations: book.Attestations, Claims: book.Claims, Held: book.Held, Diff: book.Diff,
 		Name: "State of Wyoming", Who: who, May: may, Entry: entry(), Live: s.live})
 	if err != nil {
 		return err
