@@ -30,6 +30,7 @@ type history struct {
 	set         []byte
 	ids         []muster.HostID
 	sums        [2][]sum // by knowledge: county × instant
+	published   []store.Row
 }
 
 // apart is how far the roll-ups are from each other that a store keeps for ever, by
@@ -49,8 +50,8 @@ type sum struct {
 	quiet                                   []string // in hindsight
 }
 
-func newHistory(hosts, days int) *history {
-	h := &history{hosts: hosts, days: days, start: time.Date(2025, 10, 1, 0, 0, 0, 0, time.UTC)}
+func newHistory(hosts, days int) (h *history, err error) {
+	h = &history{hosts: hosts, days: days, start: time.Date(2025, 10, 1, 0, 0, 0, 0, time.UTC)}
 	names := make([]string, controls)
 	for i := range names {
 		names[i] = control(i)
@@ -64,7 +65,8 @@ func newHistory(hosts, days int) *history {
 	for k := range h.sums {
 		h.sums[k] = make([]sum, counties*h.instants(k))
 	}
-	return h
+	h.published, err = h.releases()
+	return h, err
 }
 
 // now is when it ends: the morning after the last day.
@@ -79,6 +81,8 @@ var columns = map[string][]string{
 	"reports":   strings.Fields(`host seq digest received_at collected_at about_at newest received missing version way`),
 	"residents": strings.Fields(`county host`),
 	"silences":  strings.Fields(`host from_at until_at`),
+	"rings":     strings.Fields(`county host ring`),
+	"policies":  strings.Fields(`version revision digest contents ring paused actor published_at bundle`),
 	"rollups":   strings.Fields(`county known at hosts meeting failing unknown stale pending missing invented controls quiet`),
 }
 
@@ -110,6 +114,16 @@ func (h *history) rows() iter.Seq[store.Row] {
 				if !h.host(n, table, yield) {
 					return
 				}
+			}
+		}
+		for n := range h.hosts {
+			if canary(n) && !yield(row("rings", "", string(h.ids[n]), string(muster.RingCanary))) {
+				return
+			}
+		}
+		for _, r := range h.published {
+			if !yield(r) {
+				return
 			}
 		}
 		for k, known := range []muster.Knowledge{muster.KnownThen, muster.KnownNow} {
@@ -226,7 +240,7 @@ func (h *history) host(n int, table string, yield func(store.Row) bool) bool {
 	switch table {
 	case "hosts":
 		return yield(row("hosts", id, []byte("key of "+id), enrolled, enrolled/1e6, "", "", "", "", int64(0), int64(0), int64(len(versions)+1), where,
-			"active", string(profile), "", "", "load", seq, digest, versions[0].from, seen, collected/1e6, collected, received, int64(0),
+			"active", string(profile), "", "", h.policy(n, versions[len(versions)-1]), seq, digest, versions[0].from, seen, collected/1e6, collected, received, int64(0),
 			stale, stale/dayLong.Microseconds()))
 	case "residents":
 		return yield(row("residents", where, id))
@@ -304,7 +318,7 @@ func (h *history) versions(n int, id, where string, profile muster.Profile, enro
 		if i+1 < len(versions) {
 			until = versions[i+1].from
 		}
-		if !give(v, until, "load", summarize(v.statuses)) {
+		if !give(v, until, h.policy(n, v), summarize(v.statuses)) {
 			return false
 		}
 	}

@@ -124,7 +124,10 @@ func pages(ctx context.Context, o options, d database, dir string) (err error) {
 	if o.days < minDays {
 		return fmt.Errorf("%d days are too few: ask for %d or more", o.days, minDays)
 	}
-	h := newHistory(o.hosts, o.days)
+	h, err := newHistory(o.hosts, o.days)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(o.out, "\n== pages, %s: %d hosts, %d controls, %d days of a report a host\n", d.name, h.hosts, controls, h.days)
 	dsn := o.kept
 	if dsn == "" {
