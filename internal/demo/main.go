@@ -238,7 +238,9 @@ func (d *demo) seed(ctx context.Context) error {
 }
 
 func (d *demo) screenshots(ctx context.Context) error {
-	pages := strings.Join([]string{"/", "/counties/" + county, "/hosts/" + string(d.host), "/controls/MVS-ENC-01", "/nothing"}, ",")
+	place := "/counties/" + county
+	pages := strings.Join([]string{"/", "/changes", "/quiet", "/pending", "/policies", "/policies/1", "/exceptions", "/exceptions/ask?county=" + county, "/courier",
+		"/exports", "/people", "/log", "/search?q=clerk", place, place + "/scorecard", place + "/edit", "/hosts/" + string(d.host), "/controls/MVS-ENC-01", "/nothing"}, ",")
 	cmd := exec.CommandContext(ctx, "go", "run", "./collector/web/internal/shots", "-out", d.shots, "-pages", pages, "-widths", "375,1440", d.link)
 	cmd.Stdout, cmd.Stderr = d.out, os.Stderr
 	return cmd.Run()

@@ -24,40 +24,18 @@ type seeder struct {
 	dir    string
 	site   *muster.Site
 	bundle string
-	now    time.Time
-	client *http.Client
+	// unsigned takes a bundle that nobody signed.
+	unsigned bool
+	now      time.Time
+	client   *http.Client
 
 	audits map[string]*agent.Result
 }
 
-// seed sends the whole fleet and returns the number of hosts and reports.
+// seed sends the whole fleet and returns the number of reports.
 func (s *seeder) seed(ctx context.Context, hosts []demoHost) (reports int, err error) {
-	s.audits = map[string]*agent.Result{}
-	lists := map[muster.Profile]string{}
-	for profile, name := range map[muster.Profile]string{muster.Workstation: "win11-workstation", muster.EMS: "win10-ems"} {
-		if lists[profile], err = s.lists(name); err != nil {
-			return 0, err
-		}
-	}
-	for _, name := range used(hosts) {
-		v := variants[name]
-		path := filepath.Join(s.dir, "recording.json")
-		source := "win11-workstation"
-		if v.profile == muster.EMS {
-			source = "win10-ems"
-		}
-		r, err := readRecording(filepath.Join("testdata", "hosts", source+".json"))
-		if err != nil {
-			return 0, err
-		}
-		v.change(r)
-		if err := r.write(path, name); err != nil {
-			return 0, err
-		}
-		s.audits[name], err = agent.Audit(ctx, agent.Options{Site: s.site, Bundle: s.bundle, Recording: path, Lists: lists[v.profile], Now: s.now})
-		if err != nil {
-			return 0, fmt.Errorf("audit the kind of host %q: %w", name, err)
-		}
+	if err := s.audit(ctx, used(hosts)); err != nil {
+		return 0, err
 	}
 	for _, h := range hosts {
 		n, err := s.report(ctx, h)
@@ -67,6 +45,36 @@ func (s *seeder) seed(ctx context.Context, hosts []demoHost) (reports int, err e
 		reports += n
 	}
 	return reports, nil
+}
+
+// audit judges one host of each kind.
+func (s *seeder) audit(ctx context.Context, kinds []string) error {
+	s.audits = map[string]*agent.Result{}
+	for _, name := range kinds {
+		v := variants[name]
+		path := filepath.Join(s.dir, "recording.json")
+		source := "win11-workstation"
+		if v.profile == muster.EMS {
+			source = "win10-ems"
+		}
+		lists, err := s.lists(source)
+		if err != nil {
+			return err
+		}
+		r, err := readRecording(filepath.Join("testdata", "hosts", source+".json"), s.now)
+		if err != nil {
+			return err
+		}
+		v.change(r)
+		if err := r.write(path, name); err != nil {
+			return err
+		}
+		s.audits[name], err = agent.Audit(ctx, agent.Options{Site: s.site, Bundle: s.bundle, Unsigned: s.unsigned, Recording: path, Lists: lists, Now: s.now})
+		if err != nil {
+			return fmt.Errorf("audit the kind of host %q: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // lists takes the county lists that belong to a recording and dates them today.
@@ -82,7 +90,7 @@ func (s *seeder) lists(recording string) (string, error) {
 		return "", err
 	}
 	maps.DeleteFunc(expected.Lists, func(name string, _ any) bool { return name == "lifecycle" || name == "browser_floor" })
-	expected.Lists["dated"] = s.now.Format(time.DateOnly)
+	maps.Copy(expected.Lists, countyLists(recording, s.now))
 	if b, err = json.Marshal(expected.Lists); err != nil {
 		return "", err
 	}
