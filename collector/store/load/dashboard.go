@@ -54,6 +54,11 @@ func dashboard(ctx context.Context, o options, d database, dsn, dir string, h *h
 	b := &browser{client: &http.Client{Jar: jar}}
 	select {
 	case l := <-link:
+		if o.serve {
+			fmt.Fprintln(o.out, l)
+			<-ctx.Done()
+			return nil
+		}
 		to, err := url.Parse(l)
 		if err != nil {
 			return err

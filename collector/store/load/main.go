@@ -29,7 +29,7 @@ type options struct {
 	asks        int    // of every question
 	diskDays    int    // of hourly reports
 	kept        string // the address of a database that outlives pages
-	http        bool   // pages asks for whole pages only
+	http, serve bool   // pages asks for whole pages only, or lets others ask
 	out         io.Writer
 }
 
@@ -56,6 +56,7 @@ func main() {
 	flag.IntVar(&o.diskDays, "year", 365, "days of hourly reports that the disk is measured with")
 	flag.StringVar(&o.kept, "kept", "", "with -only pages and -db: the address of a database that is filled where it is empty, and stays")
 	flag.BoolVar(&o.http, "http", false, "of the pages, only what a browser asks for, of a filled -kept")
+	flag.BoolVar(&o.serve, "serve", false, "of the pages, serve a filled -kept as at its history's end, print the link, and wait for Ctrl-C")
 	only := flag.String("only", "", "one part: ingest, pages, disk")
 	on := flag.String("db", "", "one database: SQLite, PostgreSQL")
 	flag.Parse()

@@ -135,7 +135,7 @@ func pages(ctx context.Context, o options, d database, dir string) (err error) {
 			return err
 		}
 	}
-	if !o.http {
+	if !o.http && !o.serve {
 		if err := ask(ctx, o, d, dsn, h); err != nil {
 			return err
 		}
