@@ -116,7 +116,7 @@ func TestPeopleInWords(t *testing.T) {
 			t.Errorf("%s has no words: give it some in collector/web/people.go", rule.Pattern)
 		}
 	}
-	for _, want := range []string{"groups</span> is <bdi>muster county:17089</bdi>", o.provider.URL, "Approve a computer that waits"} {
+	for _, want := range []string{"groups</bdi> is <bdi>muster county:17089</bdi>", o.provider.URL, "Approve a computer that waits"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in %s", want, body)
 		}
