@@ -22,41 +22,58 @@ func sights(now time.Time) map[string][]string {
 	}
 }
 
-// TestEveryoneCanUseThePages looks at every page in light and dark at three widths: nothing
-// that axe-core finds is wrong, and none scrolls sideways.
-func TestEveryoneCanUseThePages(t *testing.T) {
+// still is a stage on which nothing changes by itself.
+func still(t *testing.T) *sight {
+	t.Helper()
 	s, err := newStage(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
-	first := browser.Open(t, server.URL)
-	var pages, looks, requests atomic.Int64
-	for who, paths := range sights(time.Now()) {
-		first.Visit("/as/" + who)
-		todo := make(chan string, len(paths))
-		for _, path := range paths {
-			todo <- path
+	return &sight{browser.Open(t, server.URL), s}
+}
+
+// each opens the paths in two tabs at once, with all that unfolds open, and says how much
+// the tabs asked for.
+func (s *sight) each(t *testing.T, name string, paths []string, look func(*browser.Tab)) int64 {
+	todo := make(chan string, len(paths))
+	for _, path := range paths {
+		todo <- path
+	}
+	close(todo)
+	var requests atomic.Int64
+	t.Run(name, func(t *testing.T) {
+		for _, tab := range []string{"left", "right"} {
+			t.Run(tab, func(t *testing.T) {
+				t.Parallel()
+				b := s.Beside(t)
+				for path := range todo {
+					b.Visit(path)
+					browser.Value[bool](b, openAll)
+					look(b)
+				}
+				requests.Add(b.Requests())
+			})
 		}
-		close(todo)
-		t.Run(who, func(t *testing.T) {
-			for _, tab := range []string{"left", "right"} {
-				t.Run(tab, func(t *testing.T) {
-					t.Parallel()
-					b := first.Beside(t)
-					for path := range todo {
-						b.Visit(path)
-						browser.Value[bool](b, openAll)
-						pages.Add(1)
-						looks.Add(b.Sound())
-					}
-					requests.Add(b.Requests())
-				})
-			}
+	})
+	return requests.Load()
+}
+
+// TestEveryoneCanUseThePages looks at every page in light and dark at three widths: nothing
+// that axe-core finds is wrong, and none scrolls sideways.
+func TestEveryoneCanUseThePages(t *testing.T) {
+	s := still(t)
+	var pages, looks atomic.Int64
+	var requests int64
+	for who, paths := range sights(time.Now()) {
+		s.Visit("/as/" + who)
+		requests += s.each(t, who, paths, func(b *browser.Tab) {
+			pages.Add(1)
+			looks.Add(b.Sound())
 		})
 	}
-	t.Logf("%d pages, %d times page, theme and width, with %d requests", pages.Load(), looks.Load(), requests.Load())
+	t.Logf("%d pages, %d times page, theme and width, with %d requests", pages.Load(), looks.Load(), requests)
 }
 
 // openAll shows what is folded away.

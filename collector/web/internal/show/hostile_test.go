@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/http/httptest"
 	"net/url"
 	"testing"
 	"time"
@@ -19,44 +18,21 @@ const asMade = `document.scripts.length === 1 && document.querySelector("img, if
 
 // TestHostileTextsDoNothing opens every page with each of the hostile texts wherever
 // someone else can write, but those that differ in what the collector shows of them only:
-// no script runs, nothing else is asked for (a Tab sees that), and
-// no page scrolls sideways, on a telephone or a desk.
+// no script runs, nothing else is asked for (a Tab sees that), and no page scrolls sideways, on a telephone or a desk.
 func TestHostileTextsDoNothing(t *testing.T) {
-	s, err := newStage(time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(s)
-	t.Cleanup(server.Close)
-	first := browser.Open(t, server.URL)
+	s := still(t)
 	texts := storybook.Hostile()
 	for _, name := range []string{"script", "right", "emoji", "long"} {
 		text := texts[name]
-		t.Run(name, func(t *testing.T) {
-			book := storybook.ExampleOf(text, time.Now().UTC())
-			if err := s.set(book); err != nil {
-				t.Fatal(err)
-			}
-			asked := url.Values{"q": {text}, "who": {text}}.Encode()
-			paths := append(book.Paths(web.Patterns()), "/courier?upload=example", "/search?"+asked, "/log?"+asked)
-			todo := make(chan string, len(paths))
-			for _, path := range paths {
-				todo <- path
-			}
-			close(todo)
-			for _, tab := range []string{"left", "right"} {
-				t.Run(tab, func(t *testing.T) {
-					t.Parallel()
-					b := first.Beside(t)
-					for path := range todo {
-						b.Visit(path)
-						browser.Value[bool](b, openAll)
-						b.Is(asMade)
-						for _, width := range []int64{320, 1440} {
-							b.Fits(width)
-						}
-					}
-				})
+		book := storybook.ExampleOf(text, time.Now().UTC())
+		if err := s.set(book); err != nil {
+			t.Fatal(err)
+		}
+		asked := url.Values{"q": {text}, "who": {text}}.Encode()
+		s.each(t, name, append(book.Paths(web.Patterns()), "/courier?upload=example", "/search?"+asked, "/log?"+asked), func(b *browser.Tab) {
+			b.Is(asMade)
+			for _, width := range []int64{320, 1440} {
+				b.Fits(width)
 			}
 		})
 	}
