@@ -72,9 +72,13 @@ func (c *Collector) compare(ctx context.Context, pair [2]int64, one *comparison)
 			return
 		}
 	}
-	if one.list, one.err = between(bundles[0], bundles[1]); one.err != nil {
-		one.err = fmt.Errorf("compare policy versions %d and %d: %w", pair[0], pair[1], one.err)
+	// It stands where the comparison panics: nobody is to read that nothing changes.
+	one.err = fmt.Errorf("compare policy versions %d and %d: it did not end", pair[0], pair[1])
+	list, err := between(bundles[0], bundles[1])
+	if err != nil {
+		err = fmt.Errorf("compare policy versions %d and %d: %w", pair[0], pair[1], err)
 	}
+	one.list, one.err = list, err
 }
 
 // between tells what a packed bundle changes against another; nil is the baseline of this
