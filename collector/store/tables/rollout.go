@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -150,8 +151,12 @@ type effect struct {
 	changes []muster.PolicyChange
 }
 
-// maxEffects bounds the policies whose effects are remembered.
-const maxEffects = 16
+// What is remembered is of so many policies, and of no host on which so much changed: a
+// host may name a thousand controls that nobody has.
+const (
+	maxEffects = 16
+	maxChanged = 100
+)
 
 // effects remembers those of the hosts that PolicyEffect compared last, by policy.
 type effects struct {
@@ -199,7 +204,6 @@ func (d *DB) PolicyEffect(ctx context.Context, policy string, known func(control
 				return err
 			}
 		}
-		d.effects.keep(policy, are)
 		changes := map[muster.PolicyChange]int{}
 		for _, host := range are {
 			if host.there {
@@ -209,6 +213,8 @@ func (d *DB) PolicyEffect(ctx context.Context, policy string, known func(control
 				changes[c]++
 			}
 		}
+		maps.DeleteFunc(are, func(_ muster.HostID, e effect) bool { return len(e.changes) > maxChanged })
+		d.effects.keep(policy, are)
 		for c, n := range changes {
 			if c.Hosts = n; known(c.Control) {
 				e.Changes = append(e.Changes, c)
