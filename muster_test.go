@@ -138,6 +138,7 @@ func TestParseSiteNamesTheField(t *testing.T) {
 	}
 	for _, tt := range []struct{ old, new, want string }{
 		{`"muster_site":1`, `"muster_site":2`, "field muster_site"},
+		{`"muster_site":1`, `"muster_site":2,"later":1`, "newer collector made it (form 2"},
 		{`"17031"`, `"1703"`, "field county"},
 		{`"17031"`, `17031`, "field county"},
 		{`"state":"17"`, `"state":"55"`, "field state"},
@@ -146,7 +147,7 @@ func TestParseSiteNamesTheField(t *testing.T) {
 		{`http://127.0.0.1:8080`, `http://collector.example.gov`, "field token"},
 		{`"policy_keys":["AA=="]`, `"policy_keys":[]`, "field policy_keys"},
 		{`"receipt_keys":["AA=="]`, `"receipt_keys":[]`, "field receipt_keys"},
-		{`"token":"t"`, `"tokem":"t"`, "tokem"},
+		{`"token":"t"`, `"tokem":"t"`, `field "tokem" is not known here`},
 		{`}`, `} {}`, "follows"},
 		{`}`, ``, "not valid JSON"},
 	} {

@@ -7,13 +7,16 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 )
 
 // SiteSchema is the number of the site file's form.
 const SiteSchema = 1
 
 // Site is the one file that ties a host to its state. It holds no secret,
-// except Token, which is for loopback only.
+// except Token, which is for loopback only. Its reader refuses what it does not know:
+// a field that is added is left out where it is not used, so that hosts of the version
+// before still read what a newer collector makes.
 type Site struct {
 	Schema int `json:"muster_site"` // SiteSchema
 	// Name of the collector for people, such as "State of Example".
@@ -42,10 +45,19 @@ type Site struct {
 
 // ParseSite reads a site file. Its errors name the field, in one line.
 func ParseSite(b []byte) (*Site, error) {
+	var peek struct {
+		Schema int `json:"muster_site"`
+	}
+	if json.Unmarshal(b, &peek) == nil && peek.Schema > SiteSchema {
+		return nil, fmt.Errorf("site file: field muster_site: a newer collector made it (form %d, this program knows %d): update this program", peek.Schema, SiteSchema)
+	}
 	var s Site
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
+		if _, name, unknown := strings.Cut(err.Error(), "unknown field "); unknown {
+			return nil, fmt.Errorf("site file: field %s is not known here: it is misspelt, or a newer collector made the file: update this program", name)
+		}
 		var typ *json.UnmarshalTypeError
 		if errors.As(err, &typ) {
 			return nil, fmt.Errorf("site file: field %s: want %s, found %s", typ.Field, typ.Type, typ.Value)
@@ -60,7 +72,7 @@ func ParseSite(b []byte) (*Site, error) {
 
 func (s *Site) check() error {
 	field := func(name string, err error) error { return fmt.Errorf("site file: field %s: %w", name, err) }
-	if s.Schema != SiteSchema {
+	if s.Schema < 1 || s.Schema > SiteSchema {
 		return field("muster_site", fmt.Errorf("want %d, found %d", SiteSchema, s.Schema))
 	}
 	if s.Name == "" {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -186,7 +187,8 @@ func (u *Uplink) take(host muster.HostID, p *parcel, o wire.Outcome) error {
 		return err
 	}
 	u.base = p.envelope
-	delete(u.refused, p.seq)
+	// Where one report is stored, the collector may be newer than it was.
+	maps.DeleteFunc(u.refused, func(seq uint64, r refusal) bool { return seq == p.seq || r.code == wire.CodeFutureSchema })
 	u.status.Receipted++
 	u.Logger.Info("report receipted", "seq", p.seq, "code", o.Code)
 	return nil

@@ -50,13 +50,16 @@ const (
 	// CodeBusy: the collector has taken more of this host than it takes at once; keep
 	// the report and send it again.
 	CodeBusy Code = "busy"
-	// CodeBadSignature, CodeMalformed, CodeTooLarge, CodeFutureSchema,
-	// CodeWrongCounty and CodeConflict (another report has this number: a
-	// cloned host) are final: sending again changes nothing.
+	// CodeFutureSchema: the host is newer than the collector. Keep the report, and send
+	// it again once the collector was updated.
+	CodeFutureSchema Code = "future_schema"
+	// CodeBadSignature, CodeMalformed, CodeTooLarge, CodeWrongCounty and CodeConflict
+	// (another report has this number: a cloned host) are final: sending again
+	// changes nothing. The host keeps the report all the same. A code that is not
+	// known counts as one of these.
 	CodeBadSignature Code = "bad_signature"
 	CodeMalformed    Code = "malformed"
 	CodeTooLarge     Code = "too_large"
-	CodeFutureSchema Code = "future_schema"
 	CodeWrongCounty  Code = "wrong_county"
 	CodeConflict     Code = "conflict"
 )

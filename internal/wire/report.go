@@ -116,7 +116,7 @@ func schemaOf(b []byte) int {
 
 func (c *content) check() error {
 	h := &c.Header
-	if h.Schema != muster.ReportSchema {
+	if h.Schema < 1 || h.Schema > muster.ReportSchema { // older ones are read for ever
 		return fmt.Errorf("schema %d is not known", h.Schema)
 	}
 	if _, err := muster.ParseHostID(string(h.Host)); err != nil {

@@ -66,15 +66,20 @@ func Open(data []byte, opts OpenOptions) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open policy bundle: %w", err)
 	}
+	// What a newer bundle holds may not be readable here: first whom it is for.
+	m, err := readManifest(files)
+	if err != nil {
+		return nil, fmt.Errorf("open policy bundle: %w", err)
+	}
+	agent := cmp.Or(opts.Agent, muster.Version)
+	if least := m.Metadata.Muster.MinAgent; olderThan(agent, least) {
+		return nil, fmt.Errorf("open policy bundle: it needs muster %s or newer, this is %s: update muster", least, agent)
+	}
 	b, err := load(files)
 	if err != nil {
 		return nil, fmt.Errorf("open policy bundle: %w", err)
 	}
 	b.Signed, b.SignedBy = signedBy != "", signedBy
-	agent := cmp.Or(opts.Agent, muster.Version)
-	if olderThan(agent, b.MinAgent) {
-		return nil, fmt.Errorf("open policy bundle: it needs muster %s or newer, this is %s: update muster", b.MinAgent, agent)
-	}
 	return b, nil
 }
 
@@ -166,8 +171,35 @@ type release struct {
 	MinAgent string    `json:"min_agent,omitempty"`
 }
 
+// readManifest reads .manifest, which sources lack.
+func readManifest(files map[string][]byte) (m manifest, err error) {
+	text, ok := files[manifestFile]
+	if !ok {
+		return m, nil
+	}
+	var v any
+	if err = util.Unmarshal(text, &v); err == nil {
+		err = reshape(v, &m)
+	}
+	if r := m.Metadata.Muster; err == nil && r.Version < 0 {
+		err = fmt.Errorf("version %d is below 0", r.Version)
+	}
+	if err != nil {
+		return m, fmt.Errorf("read %s: %w", manifestFile, err)
+	}
+	return m, nil
+}
+
 func load(files map[string][]byte) (*Bundle, error) {
-	b := &Bundle{Digest: policies.Digest(files), Modules: map[string][]byte{}, data: map[string]any{}}
+	m, err := readManifest(files)
+	if err != nil {
+		return nil, err
+	}
+	r := m.Metadata.Muster
+	b := &Bundle{
+		Revision: m.Revision, Version: r.Version, Created: r.Created, Expires: r.Expires, MinAgent: r.MinAgent,
+		Digest: policies.Digest(files), Modules: map[string][]byte{}, data: map[string]any{},
+	}
 	rego := 0
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		switch {
@@ -184,20 +216,6 @@ func load(files map[string][]byte) (*Bundle, error) {
 			if err := policies.Graft(b.data, path.Dir(name), v); err != nil {
 				return nil, fmt.Errorf("read %s: %w", name, err)
 			}
-		case name == manifestFile:
-			var v any
-			var m manifest
-			if err := util.Unmarshal(files[name], &v); err != nil {
-				return nil, fmt.Errorf("read %s: %w", name, err)
-			}
-			if err := reshape(v, &m); err != nil {
-				return nil, fmt.Errorf("read %s: %w", name, err)
-			}
-			r := m.Metadata.Muster
-			if r.Version < 0 {
-				return nil, fmt.Errorf("read %s: version %d is below 0", name, r.Version)
-			}
-			b.Revision, b.Version, b.Created, b.Expires, b.MinAgent = m.Revision, r.Version, r.Created, r.Expires, r.MinAgent
 		}
 	}
 	return b, b.read(files[catalogueFile])

@@ -38,7 +38,7 @@ CREATE INDEX hosts_pending ON hosts (enrolled_at, id) WHERE state = 'pending';
 CREATE INDEX hosts_by_stale_day ON hosts (stale_day);
 CREATE INDEX hosts_by_machine ON hosts (machine, county) WHERE machine <> '';
 CREATE INDEX hosts_by_node ON hosts (node) WHERE node <> '';
-CREATE INDEX hosts_by_policy ON hosts (policy_digest, county, id) WHERE state = 'active' AND replaced_by = '';
+CREATE INDEX hosts_by_policy ON hosts (policy_digest, county) WHERE state = 'active' AND replaced_by = '';
 CREATE INDEX hosts_replaced ON hosts (replaced_by) WHERE replaced_by <> '';
 
 CREATE TABLE residents (
