@@ -272,7 +272,7 @@ func (k *keeper) keep(o Options, host muster.Host, res *Result) {
 		k.saveStatus(res)
 		return
 	}
-	res.Report, k.status.Unkept = seq, nil
+	res.Report, k.status.Unkept, k.status.KeptAt = seq, nil, k.clock().UTC()
 	res.warn(k.custodyTold())
 	if o.Site != nil {
 		res.warn(k.enroll(o.Site, host))

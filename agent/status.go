@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/passmuster/muster"
@@ -25,6 +26,8 @@ type AuditStatus struct {
 	Summary   muster.Summary   `json:"summary"`
 	// Report is the number of the last report that was kept.
 	Report uint64 `json:"report"`
+	// KeptAt is when it was kept, by this host's clock.
+	KeptAt time.Time `json:"kept_at,omitzero"`
 	// ReceiptAt is when this host last took a receipt, by its own clock; nil before the first.
 	ReceiptAt *time.Time `json:"receipt_at"`
 	// PolicyRefused says why the last policy that arrived was refused; "" where it was taken.
@@ -132,6 +135,14 @@ type Status struct {
 	Services []Service `json:"services,omitempty"`
 	// Problems, the first to solve first; empty where all is well.
 	Problems []Problem `json:"problems"`
+}
+
+// Delivered reports whether the state has the last report, by the word of
+// muster-uplink: muster itself verifies the receipt at the next audit.
+func (s *Status) Delivered() bool {
+	a, u := s.Audit, s.Uplink
+	return a != nil && a.Report > 0 && u != nil && u.Waiting == 0 && u.Error == "" && u.UpdatedAt.After(a.KeptAt) &&
+		!slices.ContainsFunc(u.Refused, func(r Refusal) bool { return r.Seq == a.Report })
 }
 
 // KnownHost is the id that the last audit left in the state folder; "" where none did.

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,7 +80,7 @@ func (s *Status) JudgeServices(list []Service) {
 
 func (s *Status) judge(site *muster.Site, now time.Time) {
 	if site == nil {
-		s.problem("There is no site file, so the reports go nowhere.", "Ask your state for it, and install it.")
+		s.problem("There is no site file, so the reports go nowhere.", "Ask your state for it, and run muster service install --site FILE as administrator.")
 	}
 	s.judgeAudit(now)
 	s.judgeMail(site != nil)
@@ -136,8 +137,8 @@ func (s *Status) judgeUplink(now time.Time) {
 	switch {
 	case !u.UpdatedAt.IsZero() && now.Sub(u.UpdatedAt) > silent:
 		s.problem(fmt.Sprintf("muster-uplink has left no word for %d hours.", int(now.Sub(u.UpdatedAt).Hours())), "Start it again; muster service status tells whether it runs.")
-	case u.Error != "":
-		s.problem("The uplink has trouble: "+u.Error, "Check the network. No report is lost meanwhile.")
+	case u.Error != "" && (u.Tailnet == nil || u.Tailnet.State == "running"): // else the tailnet has told
+		s.problem("The uplink has trouble: "+u.Error, "Check the network; if it is well, tell your state what this says. No report is lost meanwhile.")
 	case !u.LastContact.IsZero() && now.Sub(u.LastContact) > unreached:
 		s.problem(fmt.Sprintf("The state was not reached for %d days.", int(now.Sub(u.LastContact).Hours()/24)), "Check the network, or use a courier stick.")
 	}
@@ -160,21 +161,54 @@ func (s *Status) judgeTailnet(t *muster.TailnetStatus, now time.Time) {
 	if t == nil {
 		return
 	}
-	signIn := "Ask your state for a new auth key. Reports wait meanwhile, and none is lost."
-	if t.LoginURL != "" {
-		signIn = "Whoever runs the tailnet opens " + t.LoginURL + " and lets this computer in."
-	}
+	why, do := outside(t)
 	switch t.State {
 	case "needs_login":
-		s.problem("This computer is not in the tailnet.", signIn)
+		s.problem("This computer is not in the tailnet"+why+".", do)
 	case "expired":
-		s.problem("The place of this computer in the tailnet has expired.", signIn)
+		s.problem("The place of this computer in the tailnet has expired"+why+".", do)
+	case "starting":
+		s.problem("This computer is not in the tailnet yet.", "Wait a minute. If it stays so, check the network.")
 	case "running":
 		if left := t.KeyExpires.Sub(now); !t.KeyExpires.IsZero() && left < expiring {
 			s.problem(fmt.Sprintf("The place of this computer in the tailnet ends in %d days.", max(0, int(left.Hours()/24))), "Whoever runs the tailnet renews it.")
 		}
 	}
 	for _, p := range t.Problems {
-		s.problem("The tailnet says: "+p, "Tell whoever runs the tailnet.")
+		if !slices.ContainsFunc(toldAlready, func(start string) bool { return strings.HasPrefix(p, start) }) {
+			s.problem("The tailnet says: "+p, "Tell whoever runs the tailnet.")
+		}
 	}
+}
+
+// loggedOut is how Tailscale tells why a computer could not sign in, and mustApprove
+// how the uplink tells whose turn it is.
+const (
+	loggedOut   = "You are logged out. The last login error was: "
+	mustApprove = "an administrator of the tailnet must approve this node"
+)
+
+// toldAlready begin the problems of a tailnet that outside tells in other words.
+var toldAlready = []string{"You are logged out.", "Tailscale is starting.", "the node is not signed in", "the node's key has expired", mustApprove}
+
+// outside says why this computer is not in the tailnet, to be put behind a sentence,
+// and what to do about it.
+func outside(t *muster.TailnetStatus) (why, do string) {
+	do = "Ask your state for a new auth key, and run muster service install --auth-key FILE as administrator."
+	for _, p := range t.Problems {
+		cause, failed := strings.CutPrefix(p, loggedOut)
+		if failed {
+			why = ": " + strings.TrimSuffix(cause, ".")
+		}
+		switch {
+		case p == mustApprove:
+			why, do = ": it waits for approval there", "Whoever runs the tailnet approves this computer."
+		case strings.Contains(cause, `Get "`) || strings.Contains(cause, `Post "`): // nobody was asked about the key
+			do = "Check the network, and the clock: it then gets in by itself."
+		}
+	}
+	if t.LoginURL != "" {
+		do = "Whoever runs the tailnet opens " + t.LoginURL + " and lets this computer in."
+	}
+	return why, do + " Reports wait meanwhile, and none is lost."
 }

@@ -50,6 +50,12 @@ func TestStatusTellsWhatToDo(t *testing.T) {
 		{name: "no contact", uplink: agent.UplinkStatus{UpdatedAt: now, LastContact: ago(10 * 24 * time.Hour)}, says: "not reached for 10 days", do: "courier stick"},
 		{name: "to sign in", uplink: tailnet(muster.TailnetStatus{State: "needs_login", LoginURL: "https://login.example/a"}), says: "not in the tailnet", do: "opens https://login.example/a"},
 		{name: "key gone", uplink: tailnet(muster.TailnetStatus{State: "needs_login"}), says: "not in the tailnet", do: "a new auth key"},
+		{name: "key wrong", uplink: tailnet(muster.TailnetStatus{State: "needs_login", Problems: []string{"the node is not signed in to the tailnet: …", "You are logged out. The last login error was: invalid authkey"}}),
+			says: "not in the tailnet: invalid authkey.", do: "--auth-key"},
+		{name: "no network", uplink: tailnet(muster.TailnetStatus{State: "needs_login", Problems: []string{"You are logged out. The last login error was: fetch control key: Get \"https://login.example/key\": EOF"}}),
+			says: "not in the tailnet: fetch control key", do: "Check the network"},
+		{name: "to be approved", uplink: tailnet(muster.TailnetStatus{State: "needs_login", Problems: []string{"an administrator of the tailnet must approve this node"}}), says: "waits for approval there", do: "approves this computer"},
+		{name: "not yet in", uplink: tailnet(muster.TailnetStatus{State: "starting", Problems: []string{"Tailscale is starting. Please wait."}}), says: "not in the tailnet yet", do: "Wait a minute"},
 		{name: "expired", uplink: tailnet(muster.TailnetStatus{State: "expired"}), says: "has expired", do: "none is lost"},
 		{name: "ends soon", uplink: tailnet(muster.TailnetStatus{State: "running", KeyExpires: now.Add(49 * time.Hour)}), says: "ends in 2 days", do: "renews it"},
 		{name: "running", uplink: tailnet(muster.TailnetStatus{State: "running", KeyExpires: now.Add(90 * 24 * time.Hour)})},
@@ -87,5 +93,29 @@ func TestStatusTellsWhatToDo(t *testing.T) {
 				t.Errorf("said %+v, want %q and %q", s.Problems, c.says, c.do)
 			}
 		})
+	}
+}
+
+// The uplink's word that nothing waits counts from when the last report was kept.
+func TestDelivered(t *testing.T) {
+	kept := time.Now()
+	for name, c := range map[string]struct {
+		uplink agent.UplinkStatus
+		want   bool
+	}{
+		"delivered":         {agent.UplinkStatus{UpdatedAt: kept.Add(1)}, true},
+		"waits":             {agent.UplinkStatus{UpdatedAt: kept.Add(1), Waiting: 1}, false},
+		"not looked since":  {agent.UplinkStatus{UpdatedAt: kept}, false},
+		"in trouble":        {agent.UplinkStatus{UpdatedAt: kept.Add(1), Error: "no way"}, false},
+		"refused":           {agent.UplinkStatus{UpdatedAt: kept.Add(1), Refused: []agent.Refusal{{Seq: 2}}}, false},
+		"an older, refused": {agent.UplinkStatus{UpdatedAt: kept.Add(1), Refused: []agent.Refusal{{Seq: 1}}}, true},
+	} {
+		s := agent.Status{Audit: &agent.AuditStatus{Report: 2, KeptAt: kept}, Uplink: &c.uplink}
+		if got := s.Delivered(); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if (&agent.Status{}).Delivered() {
+		t.Error("nothing is delivered before the first audit")
 	}
 }

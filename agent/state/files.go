@@ -97,7 +97,15 @@ func (f *Folder) DropInboxPolicy() error {
 	return durable.Remove(f.path("inbox", "policy.tar.gz"))
 }
 
-// TakeAuditRequest reports whether the collector has asked for an audit, and
+// RequestAudit asks for an audit, as the collector does.
+func (f *Folder) RequestAudit() error {
+	if err := durable.WriteFile(f.path("inbox", "audit-request"), []byte("now\n"), 0o640); err != nil {
+		return f.explain(err)
+	}
+	return nil
+}
+
+// TakeAuditRequest reports whether somebody has asked for an audit, and
 // forgets the request.
 func (f *Folder) TakeAuditRequest() (bool, error) {
 	path := f.path("inbox", "audit-request")

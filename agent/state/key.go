@@ -21,6 +21,13 @@ type KeyForm struct {
 	Parse   func([]byte) (*ecdsa.PrivateKey, error)
 }
 
+// HasKey reports whether there is a host key: the first audit makes it, before it
+// takes a request for an audit.
+func (f *Folder) HasKey() bool {
+	_, err := os.Lstat(f.path("key", "host.pem"))
+	return err == nil
+}
+
 // HostKey loads the host's key, and makes it where this host never had one. Call
 // it with the lock held. A key that is lost or damaged is an error that says
 // what to do, never replaced: the host would be another one.

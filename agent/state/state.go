@@ -236,6 +236,10 @@ func (f *Folder) RelayInDir() string  { return f.path("relay", "in") }
 // UplinkDir is the uplink's own: nobody else needs what is there.
 func (f *Folder) UplinkDir() string { return f.path(uplinkFolder) }
 
+// AuthKeyFile holds the key that lets this computer into the tailnet, until it is in.
+// It lies where the uplink may delete it and nobody else can read it.
+func (f *Folder) AuthKeyFile() string { return f.path(uplinkFolder, "authkey") }
+
 // EnrollmentFile holds the host's signed statement about itself, written by
 // muster for the uplink to carry.
 func (f *Folder) EnrollmentFile() string { return f.path("outbox", "enrollment.cose") }

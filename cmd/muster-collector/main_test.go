@@ -79,7 +79,11 @@ func TestKill(t *testing.T) {
 	if code != 0 {
 		t.Fatal(out)
 	}
-	site, err := muster.ParseSite([]byte(out))
+	file, next, _ := strings.Cut(out, "next: ")
+	if !strings.Contains(next, "its token lets hosts in") {
+		t.Errorf("what comes next: %q", next)
+	}
+	site, err := muster.ParseSite([]byte(file))
 	must(t, err)
 	receiptKeys, err := wire.ParsePublicKeys(site.ReceiptKeys)
 	must(t, err)
@@ -245,8 +249,9 @@ func (c *client) ship() {
 }
 
 func TestCommands(t *testing.T) {
-	data := filepath.Join(t.TempDir(), "data")
+	data, tailnet := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "tailnet.yaml")
 	key := publicKeyFile(t)
+	must(t, os.WriteFile(tailnet, []byte("data: "+data+"\ntailnet: {hostname: muster, control_url: https://headscale.example.gov}\n"), 0o600))
 	for _, c := range []struct {
 		args string
 		code int
@@ -259,6 +264,10 @@ func TestCommands(t *testing.T) {
 		{"hosts audit habcdefghijklmnopqrstuvwxyz --data " + data, 1, "no host has the id"},
 		{"serve --state 17 --auth-key-file key", 2, "--tailnet-hostname"},
 		{"site --county 17031 --policy-key " + key + " --control-url https://headscale.example.gov --data " + data, 0, `"control_url": "https://headscale.example.gov"`},
+		{"site --county 17031 --policy-key " + key + " --config " + tailnet, 0, `"http://muster"`},
+		{"site --county 17031 --policy-key " + key + " --config " + tailnet, 0, `"control_url": "https://headscale.example.gov"`},
+		{"site --county 17031 --policy-key " + key + " --config " + tailnet, 0, "next: in the tailnet make an auth key with the tag tag:county-17031"},
+		{"site --county 17031 --policy-key " + key + " --config " + tailnet + " --collector http://other", 0, `"http://other"`},
 		{"site --county 17031 --data " + data, 1, "policy_keys"},
 		{"site --county 1703 --data " + data, 2, "five-digit"},
 		{"site --county 17031 --policy-key " + key + " --data " + data, 0, `"name": "Illinois"`},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -20,6 +21,7 @@ import (
 	"github.com/passmuster/muster/collector"
 	"github.com/passmuster/muster/collector/settings"
 	"github.com/passmuster/muster/internal/fips"
+	"github.com/passmuster/muster/internal/service"
 	"github.com/passmuster/muster/internal/tailnet"
 	"github.com/passmuster/muster/internal/wire"
 )
@@ -83,8 +85,11 @@ func runServe(cmd *cobra.Command, c *collector.Collector, l *settings.Loaded, po
 			return err
 		}
 	}
-	return runInTailnet(cmd.Context(), c, l.Tailnet, func(link string) {
-		fmt.Fprintf(cmd.OutOrStdout(), "dashboard %s\n", link)
+	return service.Run(cmd.Context(), "MusterCollector", func(ctx context.Context, ready func()) error {
+		return runInTailnet(ctx, c, l.Tailnet, func(link string) {
+			ready()
+			fmt.Fprintf(cmd.OutOrStdout(), "dashboard %s\n", link)
+		})
 	})
 }
 
@@ -94,8 +99,9 @@ func newSiteCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "site --county NNNNN --policy-key FILE",
 		Short: "Print the site file that ties a county's hosts to this collector",
-		Long: `Print the site file for a county. It holds no secret, except that with a collector on
-this computer it has a token with which hosts here enroll without approval.`,
+		Long: `Print the site file for a county, and on standard error what comes next. It holds no
+secret, except that with a collector on this computer it has a token with which hosts
+here enroll without approval.`,
 		Example: `  muster-collector site --county 17031 --policy-key policy-key.pem.pub > site.json`,
 		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -116,31 +122,49 @@ this computer it has a token with which hosts here enroll without approval.`,
 				}
 				s.PolicyKeys = append(s.PolicyKeys, der)
 			}
-			return o.with(cmd, func(c *collector.Collector) error {
-				c.Name = cmp.Or(c.Name, fips.State(s.County.State()))
-				site, err := c.Site(s)
-				if err != nil {
-					return err
-				}
-				b, err := json.MarshalIndent(site, "", "  ")
-				if err != nil {
-					return err
-				}
-				if _, err := muster.ParseSite(b); err != nil {
-					return err
-				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", b)
+			c, l, err := o.open(cmd, nil)
+			if err != nil {
 				return err
-			})
+			}
+			if s.CollectorURL == "" {
+				s.CollectorURL = "http://" + cmp.Or(l.Tailnet.Hostname, l.Listen)
+				s.ControlURL = cmp.Or(s.ControlURL, l.Tailnet.ControlURL)
+			}
+			return errors.Join(printSite(cmd, c, s), c.Close())
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&county, "county", "", "five-digit FIPS code of the county")
 	f.StringVar(&profile, "profile", "", "default profile of its hosts: workstation or ems")
-	f.StringVar(&url, "collector", "http://"+collector.DefaultListen, "where its hosts find this collector")
-	f.StringVar(&control, "control-url", "", "control server of the tailnet that leads there (default: Tailscale's own)")
+	f.StringVar(&url, "collector", "", "where its hosts find this collector (default: its name in the tailnet, or without one its address on this computer)")
+	f.StringVar(&control, "control-url", "", "control server of the tailnet that leads there (default: the collector's, or Tailscale's own)")
 	f.StringArrayVar(&keys, "policy-key", nil, "public key of who signs policies (muster policy keygen makes it); may be repeated")
 	return cmd
+}
+
+// printSite prints the site file, and on standard error what the state does with it.
+func printSite(cmd *cobra.Command, c *collector.Collector, o collector.SiteOptions) error {
+	c.Name = cmp.Or(c.Name, fips.State(o.County.State()))
+	site, err := c.Site(o)
+	if err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(site, "", "  ")
+	if err != nil {
+		return err
+	}
+	if _, err := muster.ParseSite(b); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", b); err != nil {
+		return err
+	}
+	next := "keep the file on this computer, where its token lets hosts in"
+	if site.Token == "" {
+		next = "in the tailnet make an auth key with the tag tag:county-" + string(o.County) + " that ends in a few days, and send the county both: the key is a secret, the file is not"
+	}
+	_, err = fmt.Fprintf(cmd.ErrOrStderr(), "next: %s\n", next)
+	return err
 }
 
 // readPublicKey reads a P-256 public key in PEM and gives its DER form.

@@ -94,7 +94,7 @@ Exit codes: 0 stopped, or all mail carried; 1 the collector was not reached, or,
 	p.DurationVar(&f.interval, "interval", uplink.DefaultInterval, "time between check-ins where the collector names none")
 	p.StringVar(&f.maxRate, "max-rate", "", "use at most this much of the line, both ways together: a `RATE` such as 64kbit or 2mbit")
 	p.StringVar(&f.tailnetDir, "tailnet-dir", "", "`FOLDER` for this computer's place in the tailnet (default: uplink/tailnet in the state folder)")
-	p.StringVar(&f.authKeyFile, "auth-key-file", defaultFile("authkey"), "`FILE` with the key that lets this computer into the tailnet; deleted once it is in")
+	p.StringVar(&f.authKeyFile, "auth-key-file", "", "`FILE` with the key that lets this computer into the tailnet; deleted once it is in (default: uplink/authkey in the state folder)")
 	p.StringVar(&f.logFormat, "log-format", "text", "`FORMAT` of the log on standard error: text or json")
 	root.AddCommand(&cobra.Command{
 		Use: "run", Short: "Carry mail until stopped (the default)",

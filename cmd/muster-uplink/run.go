@@ -51,7 +51,7 @@ func (f *flags) run(ctx context.Context, stderr io.Writer) error {
 		return errors.Join(p.once(ctx), p.steps.Stop())
 	}
 	logger.Info("started", "version", muster.Version, "state", f.state)
-	err = service.Run("MusterUplink", p.run)
+	err = service.Run(ctx, "MusterUplink", p.run)
 	logger.Info("stopped")
 	return err
 }
@@ -137,7 +137,7 @@ func (f *flags) join(p *postman, site *muster.Site, folder *state.Folder, logger
 		Dir:         cmp.Or(f.tailnetDir, filepath.Join(folder.UplinkDir(), "tailnet")),
 		Hostname:    nodeName(hostname),
 		ControlURL:  site.ControlURL,
-		AuthKeyFile: f.authKeyFile,
+		AuthKeyFile: cmp.Or(f.authKeyFile, folder.AuthKeyFile()),
 		ShieldsUp:   true,
 		Logger:      logger,
 	})

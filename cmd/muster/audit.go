@@ -22,7 +22,7 @@ type auditFlags struct {
 	output, profile, recording, lists, now, bundle, osquery, out string
 	only                                                         []string
 	portable                                                     portableFlags
-	unsigned, explain, verbose, quiet                            bool
+	unsigned, explain, verbose, quiet, open                      bool
 	// gentle audits take their time; the services set it.
 	gentle bool
 }
@@ -55,7 +55,12 @@ is shown as unknown, never as passed.`,
   muster audit --only MVS-ENC-01,MVS-NET-02
   muster audit --profile ems --courier E:\`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.open {
+				return f.runAndShow(cmd)
+			}
+			return f.run(cmd)
+		},
 	}
 	exitStatus(cmd, `
   0  meets the baseline: nothing fails and nothing is unknown
@@ -71,6 +76,7 @@ warning and changes no code. Treat any other code as 4.`)
 	flags.SortFlags = false
 	flags.StringVar(&f.output, "output", "text", "form of the answer: text, json, csv, html, junit or sarif")
 	flags.StringVarP(&f.out, "out", "o", "", "write the answer to this `FILE` instead of standard output")
+	flags.BoolVar(&f.open, "open", false, "show the answer in the browser; on Windows only, where it asks for administrator rights")
 	flags.StringVar(&f.profile, "profile", "", "what kind of host this is: workstation or ems (default: what the recording or the site file says, else workstation)")
 	flags.StringSliceVar(&f.only, "only", nil, "ask only these controls, by `ID`; separate with commas or repeat")
 	flags.BoolVar(&f.explain, "explain", false, "add why each control matters, how it is checked, and which standards ask for it (text, html)")

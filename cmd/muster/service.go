@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/agent"
 	"github.com/passmuster/muster/agent/schedule"
 	"github.com/passmuster/muster/agent/state"
@@ -39,16 +38,17 @@ systemd units on Linux, two services on Windows. The audit has all rights and no
 network; muster-uplink has the network and no rights.`,
 	}
 	cmd.AddCommand(newServiceInstallCommand(), newServiceUninstallCommand(), newServiceStatusCommand(), newServiceRunCommand())
+	cmd.AddCommand(setupCommands()...)
 	return cmd
 }
 
 func newServiceInstallCommand() *cobra.Command {
-	var site string
+	var s settings
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "install",
 		Short: "Install and start the services; needs administrator rights",
-		Example: `  sudo muster service install --site site.json
+		Example: `  sudo muster service install --site site.json --auth-key authkey
   muster service install --dry-run`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -56,14 +56,10 @@ func newServiceInstallCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if site != "" {
-				if o.Site, err = os.ReadFile(site); err == nil {
-					_, err = muster.ParseSite(o.Site)
-				}
-				if err != nil {
-					return &exitError{exitUsage, fmt.Errorf("read the site file: %w", err)}
-				}
-			} else if _, err := os.Stat(o.SiteFile); errors.Is(err, fs.ErrNotExist) {
+			if err := s.read(o); err != nil {
+				return &exitError{exitUsage, err}
+			}
+			if _, err := os.Stat(o.SiteFile); o.Site == nil && errors.Is(err, fs.ErrNotExist) {
 				return &exitError{exitUsage, fmt.Errorf("there is no site file %s: name the one of your state with --site", o.SiteFile)}
 			}
 			if err := services.Install(cmd.Context(), *o); err != nil {
@@ -72,7 +68,7 @@ func newServiceInstallCommand() *cobra.Command {
 			return told(cmd, dryRun, "This computer is audited every hour from now on. muster status says how it stands.")
 		},
 	}
-	cmd.Flags().StringVar(&site, "site", "", "site `FILE` that ties this host to its state (default "+defaultSite()+")")
+	s.register(cmd.Flags())
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell the steps, and change nothing")
 	return cmd
 }
@@ -197,12 +193,12 @@ func gentleAudit(cmd *cobra.Command, p place) error {
 
 // requested reports whether something in the inbox asks for an audit.
 func requested(dir string) bool {
-	for _, name := range []string{"audit-request", "policy.tar.gz"} {
-		if _, err := os.Lstat(filepath.Join(dir, "inbox", name)); err == nil {
-			return true
-		}
-	}
-	return false
+	return exists(filepath.Join(dir, "inbox", "audit-request")) || exists(filepath.Join(dir, "inbox", "policy.tar.gz"))
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // sleep waits for d, or until ctx is done, which is its error.

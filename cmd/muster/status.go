@@ -1,10 +1,14 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -20,35 +24,29 @@ func newStatusCommand() *cobra.Command {
 	var p place
 	var output string
 	var asJSON bool
+	var patience time.Duration
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Tell what happened to the reports, and what is wrong",
 		Long: `Tell when this computer was last audited, whether the state has received the
 reports, which policy judges, what is wrong, and what to do about it.`,
 		Example: `  muster status
+  muster status --wait 2m
   muster status --output json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
 				return usage(cmd, fmt.Errorf("--output: %q is neither text nor json", output))
 			}
-			site, err := p.open()
-			if err != nil {
-				return &exitError{exitUsage, err}
-			}
-			dir := p.state
-			if dir == "" {
-				dir = state.DefaultDir()
-			}
-			s, err := agent.ReadStatus(dir, site, time.Now())
-			if err != nil {
-				return &exitError{exitUsage, err}
-			}
-			if p.state == "" {
-				// Of another folder than the computer's own no service is in charge.
-				if list, err := services.States(cmd.Context()); err == nil {
-					s.JudgeServices(list)
+			s, err := p.status(cmd.Context())
+			for end := time.Now().Add(patience); time.Now().Before(end) && (err != nil || len(s.Problems) > 0 || !s.Delivered()); {
+				if err := sleep(cmd.Context(), lookAgain); err != nil {
+					return err
 				}
+				s, err = p.status(cmd.Context())
+			}
+			if err != nil {
+				return &exitError{exitUsage, err}
 			}
 			w := cmd.OutOrStdout()
 			if asJSON || output == "json" {
@@ -73,9 +71,33 @@ reports, which policy judges, what is wrong, and what to do about it.`,
   2  usage or configuration: a flag, the site file or the state folder is not usable`)
 	p.register(cmd.Flags())
 	cmd.Flags().StringVar(&output, "output", "text", "form of the answer: text or json")
+	cmd.Flags().DurationVar(&patience, "wait", 0, "wait at most this long until all is well and the state has the last report: a `TIME` such as 2m")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "the same as --output json")
 	complete(cmd, "output", "text", "json")
 	return cmd
+}
+
+// lookAgain is how often status looks while it waits.
+const lookAgain = 500 * time.Millisecond
+
+func (p *place) status(ctx context.Context) (*agent.Status, error) {
+	site, err := p.open()
+	if err != nil {
+		return nil, err
+	}
+	dir := cmp.Or(p.state, state.DefaultDir())
+	if _, err := os.Stat(dir); p.state == "" && errors.Is(err, fs.ErrNotExist) {
+		return nil, agent.NewInputError(errors.New("this computer reports to no state yet"),
+			"run muster service install --site site.json --auth-key authkey as administrator, with the two files that your state has sent you")
+	}
+	s, err := agent.ReadStatus(dir, site, time.Now())
+	if err == nil && p.state == "" {
+		// Of another folder than the computer's own no service is in charge.
+		if list, err := services.States(ctx); err == nil {
+			s.JudgeServices(list)
+		}
+	}
+	return s, err
 }
 
 func writeStatus(w io.Writer, s *agent.Status) error {
@@ -91,12 +113,15 @@ func writeStatus(w io.Writer, s *agent.Status) error {
 		line("Host", "%s (%s)", a.Host, a.HostID)
 		line("Last audit", "%s: %d pass, %d fail, %d unknown, %d not applicable, %d waived; %s", day(a.AuditedAt),
 			a.Summary.Pass, a.Summary.Fail, a.Summary.Unknown, a.Summary.NotApplicable, a.Summary.Waived, meets(a.Summary.MeetsBaseline))
-		line("Last report", "%d", a.Report)
-		if a.ReceiptAt != nil {
-			line("Last receipt", "%s", day(*a.ReceiptAt))
-		} else {
-			line("Last receipt", "none yet")
+		received, receipt := "", "none yet"
+		if s.Delivered() {
+			received, receipt = ", which the state has", "the next audit takes it"
 		}
+		if a.ReceiptAt != nil {
+			receipt = day(*a.ReceiptAt)
+		}
+		line("Last report", "%d%s", a.Report, received)
+		line("Last receipt", "%s", receipt)
 	}
 	if d := s.Outbox; d != nil {
 		asOf := ""

@@ -14,17 +14,17 @@ import (
 	"time"
 )
 
-// Run runs f until it returns or whoever started the program wants it to stop;
-// then ctx is done and f ends soon. f calls ready once it serves. Under systemd
+// Run runs f until it returns or whoever started the program, or ctx, wants it to
+// stop; then its ctx is done and f ends soon. f calls ready once it serves. Under systemd
 // Run tells it so, and that the program is alive; under the Windows service
 // manager it is the service of this name. It returns f's error.
-func Run(name string, f func(ctx context.Context, ready func()) error) error {
-	return run(name, f)
+func Run(ctx context.Context, name string, f func(ctx context.Context, ready func()) error) error {
+	return run(ctx, name, f)
 }
 
 // inTerminal ends ctx at SIGINT and SIGTERM; a second one ends the program.
-func inTerminal(f func(ctx context.Context, ready func()) error) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+func inTerminal(ctx context.Context, f func(ctx context.Context, ready func()) error) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
 	return f(ctx, func() {})

@@ -20,7 +20,7 @@ const asService = "MUSTER_SERVICE_TEST"
 
 func TestMain(m *testing.M) {
 	if how := os.Getenv(asService); how != "" {
-		err := Run("test", func(ctx context.Context, ready func()) error {
+		err := Run(context.Background(), "test", func(ctx context.Context, ready func()) error {
 			if how == "fail" {
 				return errors.New("no luck")
 			}

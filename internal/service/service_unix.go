@@ -11,8 +11,8 @@ import (
 )
 
 // run speaks sd_notify where systemd has asked for it; elsewhere that says nothing.
-func run(_ string, f func(ctx context.Context, ready func()) error) error {
-	return inTerminal(func(ctx context.Context, _ func()) error {
+func run(ctx context.Context, _ string, f func(ctx context.Context, ready func()) error) error {
+	return inTerminal(ctx, func(ctx context.Context, _ func()) error {
 		stopping := sync.OnceFunc(func() { tell(daemon.SdNotifyStopping) })
 		context.AfterFunc(ctx, stopping)
 		defer stopping()

@@ -15,14 +15,14 @@ import (
 // failed is the service's own exit code for an error; the event log has the words.
 const failed = 1
 
-func run(name string, f func(ctx context.Context, ready func()) error) error {
+func run(ctx context.Context, name string, f func(ctx context.Context, ready func()) error) error {
 	if !startedByManager() {
-		return inTerminal(f)
+		return inTerminal(ctx, f)
 	}
-	h := &handler{f: f}
+	h := &handler{ctx: ctx, f: f}
 	err := svc.Run(name, h)
 	if errors.Is(err, windows.ERROR_FAILED_SERVICE_CONTROLLER_CONNECT) {
-		return inTerminal(f) // the parent merely has the manager's name
+		return inTerminal(ctx, f) // the parent merely has the manager's name
 	}
 	return errors.Join(err, h.err)
 }
@@ -46,6 +46,7 @@ func startedByManager() bool {
 }
 
 type handler struct {
+	ctx context.Context
 	f   func(ctx context.Context, ready func()) error
 	err error
 }
@@ -53,7 +54,7 @@ type handler struct {
 // Execute is called by the service manager.
 func (h *handler) Execute(_ []string, requests <-chan svc.ChangeRequest, status chan<- svc.Status) (bool, uint32) {
 	status <- svc.Status{State: svc.StartPending}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(h.ctx)
 	defer cancel()
 	serving, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- h.f(ctx, sync.OnceFunc(func() { close(serving) })) }()

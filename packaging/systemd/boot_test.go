@@ -30,7 +30,7 @@ func TestUnitsAtWork(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	out, err := exec.Command("unshare", "--mount", "--fork", "--kill-child", "testdata/start", bin).CombinedOutput()
+	out, err := exec.Command("unshare", "--mount", "--fork", "--kill-child", "testdata/start", bin, "testdata/inside").CombinedOutput()
 	said := string(out)
 	if strings.Contains(said, "Operation not permitted") && !strings.Contains(said, "ok ") {
 		t.Skipf("this container lets nobody start a system: %s", said)

@@ -29,6 +29,8 @@ const eventID = 1
 type LoopOptions struct {
 	// State folder; "" means the computer's own.
 	State string
+	// Site file: until it is there, nobody waits for an audit.
+	Site string
 	// Requested reports whether something in the inbox of the folder asks for an audit.
 	Requested func(state string) bool
 	// Args of this program for one audit.
@@ -36,8 +38,10 @@ type LoopOptions struct {
 }
 
 // Loop is the service MusterAudit: it audits by the schedule and on request until it
-// is stopped, each time in a child, so that nothing large stays resident.
-func Loop(o LoopOptions) error {
+// is stopped, each time in a child, so that nothing large stays resident. What the
+// uplink has no rights for it does for both: it has them started again after a failure,
+// and starts the uplink as soon as there is a site file.
+func Loop(ctx context.Context, o LoopOptions) error {
 	if o.State == "" {
 		o.State = state.DefaultDir()
 	}
@@ -45,23 +49,34 @@ func Loop(o LoopOptions) error {
 	if err != nil {
 		return err
 	}
-	return service.Run(auditService, func(ctx context.Context, ready func()) error {
+	return service.Run(ctx, auditService, func(ctx context.Context, ready func()) error {
 		ready()
 		host, err := os.Hostname()
 		if err != nil {
 			return err
 		}
+		for _, p := range programs("") {
+			p.tend()
+		}
 		next := schedule.First(wallClock(), host)
+		waits := true
 		var tried time.Time // an audit that fails leaves no word, and its request stays
 		tick := time.NewTicker(schedule.Look)
 		defer tick.Stop()
 		for {
+			if waits && exists(o.Site) {
+				waits = false
+				startUplink()
+			}
 			select {
 			case <-ctx.Done():
 				return nil
 			case <-tick.C:
 			}
 			now := wallClock()
+			if waits {
+				continue
+			}
 			if !schedule.Due(next, now) && !o.Requested(o.State) || max(schedule.Wait(agent.LastAudit(o.State), now), schedule.Wait(tried, now)) > 0 {
 				continue
 			}
@@ -72,6 +87,23 @@ func Loop(o LoopOptions) error {
 			next = schedule.Next(wallClock(), host)
 		}
 	})
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// startUplink starts what ended for want of a site file. Who has disabled it, has.
+func startUplink() {
+	for _, p := range programs("") {
+		if p.name != uplinkService {
+			continue
+		}
+		if err := p.start(); err != nil && !errors.Is(err, windows.ERROR_SERVICE_DISABLED) {
+			tell(fmt.Errorf("start the service %s: %w", p.name, err))
+		}
+	}
 }
 
 // wallClock goes on while the computer sleeps, and so do plans made with it.

@@ -20,6 +20,8 @@ type Options struct {
 	// one that is there.
 	SiteFile string
 	Site     []byte
+	// AuthKey lets this computer into the tailnet; nil leaves the one that is there.
+	AuthKey []byte
 	// Purge also deletes the reports, the host key and the site file.
 	Purge bool
 	// DryRun tells the steps and takes none.
@@ -63,10 +65,22 @@ func installSite(o Options) []step {
 	}}}
 }
 
-// makeState makes the state folder, so that the uplink finds it.
-func makeState() step {
-	return step{"make the state folder " + state.DefaultDir(), func(context.Context) error {
-		_, err := state.Open(state.DefaultDir(), state.Options{})
+// makeState makes the state folder, so that the uplink finds it, leaves the auth key
+// there for it, and asks for an audit where the state is new: the planned one may be
+// an hour away.
+func makeState(o Options) step {
+	says := "make the state folder " + state.DefaultDir()
+	if o.AuthKey != nil {
+		says += ", with the auth key for muster-uplink"
+	}
+	return step{says, func(context.Context) error {
+		f, err := state.Open(state.DefaultDir(), state.Options{})
+		if err == nil && o.AuthKey != nil {
+			err = durable.WriteFile(f.AuthKeyFile(), o.AuthKey, 0o644) // only the uplink gets into its folder
+		}
+		if err == nil && (o.Site != nil || !f.HasKey()) {
+			err = f.RequestAudit()
+		}
 		return err
 	}}
 }

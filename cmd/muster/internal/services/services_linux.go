@@ -55,8 +55,9 @@ func Install(ctx context.Context, o Options) error {
 	}
 	steps = append(steps,
 		step{"make the user " + state.UplinkGroup, command("systemd-sysusers")},
-		makeState(),
+		makeState(o),
 		step{"have systemd read the units", command("systemctl", "daemon-reload")},
+		step{"start muster-uplink.service anew where it runs", command("systemctl", "try-restart", "muster-uplink.service")},
 		step{"start " + strings.Join(systemd.Enabled(), ", "), command("systemctl", append([]string{"enable", "--now"}, systemd.Enabled()...)...)},
 	)
 	return take(ctx, o, steps)

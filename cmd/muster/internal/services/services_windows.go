@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -21,47 +23,18 @@ import (
 	"github.com/passmuster/muster/internal/durable"
 )
 
-// Names of the services, and of their sources in the event log.
-const (
-	auditService  = "MusterAudit"
-	uplinkService = "MusterUplink"
-)
-
 const (
 	firewallRule = "Muster: the audit has no network"
 	restartAfter = 30 * time.Second
 	stopTimeout  = 30 * time.Second
 )
 
-// program is one service.
-type program struct {
-	name, what, exe string
-	args            []string
-	config          mgr.Config
-}
-
-func programs(folder string) []program {
-	return []program{
-		{auditService, "audits every hour, after a start and on request", filepath.Join(folder, "muster.exe"), []string{"service", "run"}, mgr.Config{
-			StartType: mgr.StartAutomatic, DisplayName: "Muster audit",
-			Description: "Audits this computer against the election security baseline. It has no network.",
-		}},
-		{uplinkService, "carries the reports", filepath.Join(folder, "muster-uplink.exe"), []string{"run"}, mgr.Config{
-			StartType: mgr.StartAutomatic, DisplayName: "Muster uplink", ServiceStartName: `NT AUTHORITY\LocalService`,
-			Description: "Carries the reports of Muster to the state. It has no rights.",
-		}},
-	}
-}
-
 // Install makes both services and starts them. What is there already is put right.
 func Install(ctx context.Context, o Options) error {
-	steps := append([]step{makeState()}, installSite(o)...)
+	steps := prepare(o)
 	for _, p := range programs(o.Programs) {
 		if _, err := os.Stat(p.exe); err != nil {
 			return fmt.Errorf("look for the program of %s: %w", p.name, err)
-		}
-		if p.name == auditService {
-			steps = append(steps, step{"have the firewall block all connections of " + p.exe, blockOutbound(p.exe)})
 		}
 		steps = append(steps,
 			step{"make the service " + p.name, func(context.Context) error { return p.install() }},
@@ -70,19 +43,59 @@ func Install(ctx context.Context, o Options) error {
 	return take(ctx, o, steps)
 }
 
+// Prepare does what Install does but for the services, which the MSI makes.
+func Prepare(ctx context.Context, o Options) error { return take(ctx, o, prepare(o)) }
+
+func prepare(o Options) []step {
+	steps := append([]step{makeState(o)}, installSite(o)...)
+	exe := programs(o.Programs)[0].exe
+	return append(steps, step{"have the firewall block all connections of " + exe, blockOutbound(exe)})
+}
+
 // Uninstall stops and removes both services. The reports stay unless o.Purge is set.
 func Uninstall(ctx context.Context, o Options) error {
 	var steps []step
 	for _, p := range programs(o.Programs) {
 		steps = append(steps, step{"stop and remove the service " + p.name, p.remove})
 	}
-	steps = append(steps, step{"remove the rule of the firewall", netsh("delete", "rule", "name="+firewallRule)})
+	return take(ctx, o, append(steps, undo(o)...))
+}
+
+// Undo undoes Prepare. The reports stay unless o.Purge is set.
+func Undo(ctx context.Context, o Options) error { return take(ctx, o, undo(o)) }
+
+func undo(o Options) []step {
+	steps := []step{{"remove the rule of the firewall and the sources of the event log", func(ctx context.Context) error {
+		_ = netsh("delete", "rule", "name="+firewallRule)(ctx) // there may be none
+		for _, p := range programs(o.Programs) {
+			_ = eventlog.Remove(p.name) // it may never have been there
+		}
+		return nil
+	}}}
 	if o.Purge {
 		steps = append(steps, step{"delete " + state.DefaultDir() + " with the host key, all reports and the site file", func(context.Context) error {
-			return errors.Join(durable.Remove(o.SiteFile), os.RemoveAll(state.DefaultDir()))
+			return errors.Join(durable.Remove(o.SiteFile), removeAll(state.DefaultDir()))
 		}})
 	}
-	return take(ctx, o, steps)
+	return steps
+}
+
+// removeAll deletes a folder, and follows no link in it. Where Windows cannot delete
+// by handle, as under wine, it deletes by name, from the leaves.
+func removeAll(dir string) error {
+	err := os.RemoveAll(dir)
+	if !errors.Is(err, windows.ERROR_INVALID_FUNCTION) {
+		return err
+	}
+	var paths []string
+	err = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		paths = append(paths, path)
+		return err
+	})
+	for _, path := range slices.Backward(paths) {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
 }
 
 func (p program) install() error {
@@ -91,11 +104,11 @@ func (p program) install() error {
 		return err
 	}
 	defer m.Disconnect()
+	c := mgr.Config{StartType: mgr.StartAutomatic, DisplayName: p.display, Description: p.description, ServiceStartName: p.account}
 	s, err := m.OpenService(p.name)
 	if err != nil {
-		s, err = m.CreateService(p.name, p.exe, p.config, p.args...)
+		s, err = m.CreateService(p.name, p.exe, c, p.args...)
 	} else {
-		c := p.config
 		c.ServiceType, c.ErrorControl = windows.SERVICE_WIN32_OWN_PROCESS, mgr.ErrorNormal
 		c.BinaryPathName = syscall.EscapeArg(p.exe) + " " + strings.Join(p.args, " ")
 		err = s.UpdateConfig(c)
@@ -103,13 +116,26 @@ func (p program) install() error {
 	if err != nil {
 		return err
 	}
+	return s.Close()
+}
+
+// tend has Windows start the service again after a failure, and know it in the event
+// log. Both are comfort: a service without them works until it first fails.
+func (p program) tend() {
+	_ = eventlog.InstallAsEventCreate(p.name, eventlog.Error|eventlog.Warning|eventlog.Info) // it fails where it is there
+	m, err := mgr.Connect()
+	if err != nil {
+		return
+	}
+	defer m.Disconnect()
+	s, err := m.OpenService(p.name)
+	if err != nil {
+		return
+	}
 	defer s.Close()
-	// The rest is comfort: a service without it works until it first fails.
 	again := mgr.RecoveryAction{Type: mgr.ServiceRestart, Delay: restartAfter}
 	_ = s.SetRecoveryActions([]mgr.RecoveryAction{again, again, again}, uint32((24 * time.Hour).Seconds()))
 	_ = s.SetRecoveryActionsOnNonCrashFailures(true)
-	_ = eventlog.InstallAsEventCreate(p.name, eventlog.Error|eventlog.Warning|eventlog.Info) // it fails where it is there
-	return nil
 }
 
 func (p program) start() error {
@@ -158,7 +184,6 @@ func (p program) remove(ctx context.Context) error {
 			}
 		}
 	}
-	_ = eventlog.Remove(p.name) // it may never have been there
 	return s.Delete()
 }
 
@@ -183,6 +208,23 @@ func netsh(args ...string) func(context.Context) error {
 			return fmt.Errorf("netsh: %w: %s", err, strings.TrimSpace(string(out)))
 		}
 		return nil
+	}
+}
+
+// LogSetup keeps what an installation did, and why it failed: nobody sees its console.
+func LogSetup(said string, failed error) {
+	if failed != nil {
+		said += "error: " + failed.Error() + "\n"
+		tell(fmt.Errorf("the installation failed: %w", failed))
+	}
+	dir, err := windows.GetSystemWindowsDirectory()
+	if err != nil {
+		return
+	}
+	said = strings.ReplaceAll(time.Now().Format(time.RFC3339)+"\n"+said, "\n", "\r\n")
+	path := filepath.Join(dir, "Logs", "muster-setup.log") // only administrators write there
+	if durable.MkdirAll(filepath.Dir(path), 0o755) == nil {
+		_ = durable.WriteFile(path, []byte(said), 0o644)
 	}
 }
 
