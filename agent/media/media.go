@@ -2,16 +2,17 @@
 // it, which volume it is, and the signed manifest by which a trusted computer
 // tells that nothing on it was changed.
 //
-//	MUSTER/README.TXT       what this is, for whoever finds it
-//	MUSTER/manifest.json    the files below, with size and SHA-256
-//	MUSTER/manifest.sig     COSE_Sign1 over manifest.json, by a key of the state
-//	MUSTER/bin/             muster for each operating system
-//	MUSTER/policy/          policy.tar.gz, the signed bundle
-//	MUSTER/site.json        the site file
-//	MUSTER/hosts/           a state folder of each host that is audited from here
-//	MUSTER/outgoing/        sealed files on their way to the collector
-//	MUSTER/incoming/        what the collector returned
-//	MUSTER/custody.jsonl    who wrote, relayed and received them, and when
+//	MUSTER/README.TXT         what this is, for whoever finds it
+//	MUSTER/INSTRUCTIONS.html  what to do with it, to print
+//	MUSTER/manifest.json      the files below, with size and SHA-256
+//	MUSTER/manifest.sig       COSE_Sign1 over manifest.json, by a key of the state
+//	MUSTER/bin/               muster for each operating system
+//	MUSTER/policy/            policy.tar.gz, the signed bundle
+//	MUSTER/site.json          the site file
+//	MUSTER/hosts/             a state folder of each host that is audited from here
+//	MUSTER/outgoing/          sealed files on their way to the collector
+//	MUSTER/incoming/          what the collector returned
+//	MUSTER/custody.jsonl      who wrote, relayed and received them, and when
 //
 // The last four change with every journey, so no manifest lists them.
 package media

@@ -13,6 +13,7 @@ import (
 
 	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/agent/media"
+	"github.com/passmuster/muster/internal/fips"
 	"github.com/passmuster/muster/internal/wire"
 	"github.com/passmuster/muster/policies/bundle"
 )
@@ -39,8 +40,9 @@ func newMediaMakeCommand() *cobra.Command {
 		Use:   "make PATH --key KEY --site FILE [--bundle FILE] [--program FILE]…",
 		Short: "Put muster, policy and site file onto a stick, and sign a list of them",
 		Long: `Put muster, the policy and the site file onto the stick at PATH, in its folder MUSTER,
-with a signed list of their sizes and SHA-256. This is for the state. "muster verify-media"
-tells on any computer that has the public key whether the stick is still as it was made.
+with instructions to print and a signed list of sizes and SHA-256. This is for the
+state. "muster verify-media" tells on any computer that has the public key whether the
+stick is still as it was made.
 
 Take new sticks, formatted with FAT32 or exFAT. On a stick that is in use, what counties
 keep there (hosts, outgoing, incoming, custody) stays.`,
@@ -79,6 +81,8 @@ func (f *mediaFlags) run(cmd *cobra.Command, path string) error {
 	if err != nil {
 		return err
 	}
+	county, state := fips.County(site.County)
+	contents = append(contents, media.Instructions(*m, contents, county+", "+state, bundle.KeyID(public)))
 	stick, err := media.Make(path)
 	if err != nil {
 		return err
