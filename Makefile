@@ -13,6 +13,8 @@ SOAK      ?=
 LOAD      ?=
 CHAOS     ?=
 STORYBOOK ?=
+PACKAGES  ?=
+UNSIGNED  ?=
 RACE      := ./agent/eval ./collector ./internal/seal ./internal/service ./internal/wire ./internal/durable ./agent/state ./agent/outbox ./agent/uplink ./collector/door ./collector/hooks ./collector/ingest
 # What asks one thing after the other, thousands of times, has nothing to race.
 ONE_BY_ONE := TestWalk|TestCountyAgainstCounty|TestEverythingLeavesALine|TestBombs
@@ -21,7 +23,7 @@ ONE_BY_ONE := TestWalk|TestCountyAgainstCounty|TestEverythingLeavesALine|TestBom
 export CGO_ENABLED = 0
 export GOFLAGS := -trimpath $(GOFLAGS)
 
-.PHONY: help build demo check test test-windows test-packages lint race crash soak chaos burst load bench fuzz golden shots storybook clean
+.PHONY: help build packages media release demo check test test-windows test-packages lint race crash soak chaos burst load bench fuzz golden shots storybook clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,14 +33,25 @@ build: ## build the three programs into bin/
 	$(BUILD) -o bin/ ./cmd/muster ./cmd/muster-collector
 	$(BUILD) -tags $(TAGS) -o bin/ ./cmd/muster-uplink
 
+packages: test-packages ## make every package, the image, and what vouches for them, into dist/ (VERSION from git)
+	$(GO) -C packaging/build run . $(PACKAGES)
+
+media: test-packages ## a folder for a stick: make media KEY=policy-key.pem SITE=site.json [BUNDLE=baseline.tar.gz]
+	$(GO) -C packaging/build run . -key '$(KEY)' -site '$(SITE)' -bundle '$(BUNDLE)' media
+
+release: test-packages ## everything from a tag, signed, into an empty dist/ (UNSIGNED=1: a trial without keys)
+	UNSIGNED=$(UNSIGNED) $(GO) -C packaging/build run . -release
+
 demo: build ## audit this computer and show it on a local dashboard (DEMO=once: check and exit)
 	$(GO) run ./internal/demo -bin bin $(if $(filter once,$(DEMO)),-once)
 
 check: ## the quick loop: vet and the tests that need nothing but Go
 	$(GO) vet ./...
 	$(GO) test -short -timeout 20m ./...
+	$(GO) -C packaging/build test -short ./...
 
 test: test-packages ## install what the tests need by Debian package name, run everything
+	$(GO) -C packaging/build test ./...
 	$(GO) test -timeout 20m ./...
 	$(MAKE) test-windows
 
@@ -55,7 +68,9 @@ lint: ## formatting, vet for Linux and Windows, staticcheck, Rego
 	$(GO) vet ./...
 	GOOS=windows $(GO) vet ./agent/... ./policies/... ./cmd/muster/... ./internal/durable ./internal/seal ./internal/service ./internal/wire
 	GOOS=windows $(GO) vet -tags $(TAGS) ./internal/tailnet ./cmd/muster-uplink
+	$(GO) -C packaging/build vet ./...
 	$(GO) run $(STATICCHECK) ./...
+	cd packaging/build && $(GO) run $(STATICCHECK) ./...
 	$(GO) run -exec 'env GOOS=windows' $(STATICCHECK) ./agent/facts/... ./internal/durable ./agent/state
 	$(GO) run ./cmd/muster policy lint policies
 	$(GO) run ./cmd/muster policy test policies

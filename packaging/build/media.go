@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// stick is what the state puts onto media beside the programs: paths of files, from
+// the root of the sources.
+type stick struct{ key, site, bundle string }
+
+// media makes a folder that is copied onto a stick as it is: muster for Windows and
+// Linux, the site file, the policy, instructions, and a signed list of them all.
+func (r *release) media(ctx context.Context) ([]string, error) {
+	if r.stick.key == "" || r.stick.site == "" {
+		return nil, errors.New("it needs a key and a site file: make media KEY=policy-key.pem SITE=site.json BUNDLE=baseline.tar.gz; " +
+			"the key is that of the policy (muster policy keygen), the site file is the county's (muster-collector site), and without a bundle the computers are judged by the policy in muster")
+	}
+	program, err := r.program(ctx, "muster", "linux")
+	if err != nil {
+		return nil, err
+	}
+	s, err := newSigner(r)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		fmt.Fprintln(os.Stderr, "build: muster.exe on the media is unsigned: set MUSTER_SIGN_CERT and MUSTER_SIGN_KEY to sign it")
+	}
+	staged := filepath.Join(r.out, ".media")
+	if err := os.MkdirAll(staged, 0o755); err != nil {
+		return nil, err
+	}
+	if err := r.stageWindows(ctx, staged, s); err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(r.out, "media")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	args := []string{"media", "make", dir, "--key", r.stick.key, "--site", r.stick.site, "--program", program, "--program", filepath.Join(staged, "muster.exe")}
+	if r.stick.bundle != "" {
+		args = append(args, "--bundle", r.stick.bundle)
+	}
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = r.root, os.Stdin, os.Stdout, os.Stderr // it asks for the passphrase
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("muster media make: %w", err)
+	}
+	fmt.Printf("Copy what is in %s to a new stick, print MUSTER/INSTRUCTIONS.html, and check the stick: muster verify-media\n", dir)
+	return nil, nil
+}

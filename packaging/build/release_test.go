@@ -1,0 +1,26 @@
+package main
+
+import "testing"
+
+func TestVersions(t *testing.T) {
+	for _, c := range []struct{ said, want string }{
+		{"v1.2.3-0-gabcdef0", "1.2.3"},
+		{"v1.2.3-5-gabcdef0", "1.2.4-dev.5+gabcdef0"},
+		{"v1.2.3-rc.1-0-gabcdef0", "1.2.3-rc.1"},
+		{"v1.2.3-rc.1-5-gabcdef0", "1.2.3-rc.1.dev.5+gabcdef0"},
+		{"abcdef0", "0.0.1-dev.41+gabcdef0"},
+	} {
+		got, err := parseDescribed(c.said, "41")
+		if err != nil || got != c.want || !semver.MatchString(got) {
+			t.Errorf("%s: %q, %v, want %q", c.said, got, err, c.want)
+		}
+	}
+	if got := (&release{version: "1.2.4-dev.5+gabcdef0"}).number(); got != "1.2.4" {
+		t.Error(got)
+	}
+	for _, bad := range []string{"", "1.2", "v1.2.3", "1.2.3 ", "01.2.3", "1.2.3-RC1"} {
+		if semver.MatchString(bad) {
+			t.Errorf("%q is taken for a version", bad)
+		}
+	}
+}
