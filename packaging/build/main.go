@@ -88,6 +88,7 @@ func run(ctx context.Context, args []string) error {
 			continue
 		}
 		start := time.Now()
+		fmt.Fprintf(os.Stderr, "build: %s, %s…\n", m.name, r.version)
 		paths, err := m.make(r, ctx)
 		if err != nil {
 			return fmt.Errorf("make %s: %w", m.name, err)

@@ -99,12 +99,14 @@ func pack(files map[string][]byte) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// olderThan compares dotted versions. A development build is never too old.
+// olderThan compares dotted versions. A development build is never too old: one whose
+// version is a commit, or where no tag gave a number.
 func olderThan(version, minimum string) bool {
-	if minimum == "" || strings.HasPrefix(version, "0.0.0") {
+	n := numbers(version)
+	if minimum == "" || len(n) < 3 || n[0] == 0 && n[1] == 0 {
 		return false
 	}
-	return slices.Compare(numbers(version), numbers(minimum)) < 0
+	return slices.Compare(n, numbers(minimum)) < 0
 }
 
 func numbers(version string) (n []int) {

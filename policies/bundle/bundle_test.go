@@ -240,7 +240,7 @@ func TestOpenRefuses(t *testing.T) {
 			}
 		})
 	}
-	for _, agent := range []string{"1.10.0", "v1.10.1", "2", "0.0.0-dev"} {
+	for _, agent := range []string{"1.10.0", "v1.10.1", "2", "0.0.0-dev", "0.0.1-dev.5+gec6f7e3", "ec6f7e3-dirty"} {
 		if _, err := bundle.Open(mustBuild(t, bundle.BuildOptions{MinAgent: "1.10.0"}), bundle.OpenOptions{Unsigned: true, Agent: agent}); err != nil {
 			t.Error(agent, err)
 		}
