@@ -34,6 +34,7 @@ type options struct {
 	runs           int // of the audit
 	agents, queued int // of the burst
 	idle           time.Duration
+	benchtime      string // of each of Go's benchmarks
 }
 
 func main() {
@@ -43,6 +44,7 @@ func main() {
 	flag.IntVar(&o.agents, "agents", 2000, "agents of the burst")
 	flag.IntVar(&o.queued, "queued", 24, "reports that each of them has in its outbox")
 	flag.DurationVar(&o.idle, "idle", time.Minute, "how long the idle uplink is watched")
+	flag.StringVar(&o.benchtime, "benchtime", "1s", "how long, or with an x how often, each Go benchmark runs")
 	only := flag.String("only", "", "one part: "+strings.Join(slices.Collect(names(parts)), ", "))
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -156,9 +158,9 @@ var benches = []struct{ pkg, pattern string }{
 
 var benchLine = regexp.MustCompile(`^Benchmark\S+\s`)
 
-func goBenches(ctx context.Context, w io.Writer, _ options, _ string) error {
+func goBenches(ctx context.Context, w io.Writer, o options, _ string) error {
 	for _, b := range benches {
-		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", b.pattern, "-benchmem", b.pkg)
+		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", b.pattern, "-benchtime", o.benchtime, "-benchmem", b.pkg)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("benchmarks of %s: %w\n%s", b.pkg, err, out)
