@@ -29,14 +29,19 @@ func (r *release) ready(ctx context.Context) error {
 	if _, err := r.run(ctx, nil, "git", "describe", "--tags", "--exact-match", "--match", "v[0-9]*"); err != nil {
 		errs = append(errs, errors.New("the commit has no tag: git tag -s v1.2.3 gives it one, once CHANGELOG.md tells of that version"))
 	}
+	missing := false
 	if os.Getenv("UNSIGNED") != "1" {
 		for _, k := range keys {
 			if path := os.Getenv(k.variable); path == "" {
-				errs = append(errs, fmt.Errorf("%s names no file: %s (UNSIGNED=1 makes a release without signatures, for trials)", k.variable, k.signs))
+				errs = append(errs, fmt.Errorf("%s names no file: %s", k.variable, k.signs))
+				missing = true
 			} else if _, err := os.Stat(path); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", k.variable, err))
 			}
 		}
+	}
+	if missing {
+		errs = append(errs, errors.New("UNSIGNED=1 makes a release without signatures, for trials"))
 	}
 	before, err := os.ReadDir(r.out)
 	if err != nil {
