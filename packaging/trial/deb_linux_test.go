@@ -19,6 +19,7 @@ func TestLintian(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes the packages: half a minute")
 	}
+	t.Parallel()
 	found, err := filepath.Glob(filepath.Join(packages(t, "linux", newer), "*.deb"))
 	if err != nil || len(found) != 2 {
 		t.Fatalf("packages %v, %v", found, err)

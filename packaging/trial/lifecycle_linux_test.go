@@ -22,6 +22,7 @@ func lifecycle(t *testing.T, script string, checks int) {
 	if _, err := exec.LookPath("systemd-nspawn"); err != nil {
 		t.Skip("systemd-nspawn is not installed: packaging/test-packages.txt names what the tests need")
 	}
+	t.Parallel()
 	given := t.TempDir()
 	for _, version := range []string{older, newer} {
 		dir := packages(t, "linux", version)

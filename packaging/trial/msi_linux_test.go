@@ -45,6 +45,7 @@ func TestMSI(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes two MSIs and installs them under wine: a minute")
 	}
+	t.Parallel()
 	w := newWindows(t)
 	keys, err := signing()
 	if err != nil {

@@ -37,6 +37,7 @@ func TestOnboarding(t *testing.T) {
 			t.Skipf("%s is not installed: packaging/test-packages.txt names what the tests need", name)
 		}
 	}
+	t.Parallel()
 	image := cleanSystem(t)
 	c := newCapital(t)
 	took := 0.0
