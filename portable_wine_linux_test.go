@@ -30,7 +30,7 @@ snapshot() {
 	# Keys end with the time of their last writing, which is that of the program start for some.
 	for hive in system user userdef; do
 		sed -e '/^#time=/d' -e 's/^\(\[.*\]\) [0-9]*$/\1/' -e "s/^/$hive: /" $hive.reg
-	done | grep -v '"DriverDateData"=' # by the start of the display driver
+	done | grep -v '"DriverDate' # the day on which the display driver started
 	cd - >/dev/null
 }
 run "$PROGRAM" version
