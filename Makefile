@@ -6,6 +6,8 @@ LDFLAGS   := -s -w -X github.com/passmuster/muster.Version=$(VERSION)
 BUILD     := $(GO) build -buildvcs=false -ldflags '$(LDFLAGS)'
 TAGS      := $(shell sed 's/ .*//; /^\#/d' packaging/uplink.tags | paste -sd,)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# Prints what go test does, and at the end each skipped test with its reason.
+GOTESTSUM := gotest.tools/gotestsum@v1.13.0 -f standard-quiet --
 FUZZTIME  ?= 10s
 DEMO      ?=
 BENCH     ?=
@@ -51,8 +53,8 @@ check: ## the quick loop: vet and the tests that need nothing but Go
 	$(GO) -C packaging/build test -short ./...
 
 test: test-packages ## install what the tests need by Debian package name, run everything
-	$(GO) -C packaging/build test ./...
-	$(GO) test -timeout 20m ./...
+	cd packaging/build && $(GO) run $(GOTESTSUM) ./...
+	$(GO) run $(GOTESTSUM) -timeout 20m ./...
 	$(MAKE) test-windows
 
 test-windows: ## run the Windows tables' tests under wine
