@@ -29,7 +29,7 @@ import (
 type oldHost struct {
 	*testing.T
 	story     *earlier.Story
-	exchanges []earlier.Exchange // of its last contact
+	exchanges []earlier.Exchange // of its next contact
 	bin, dir  string
 	site      string
 }
@@ -40,13 +40,14 @@ func newOldHost(t *testing.T) *oldHost {
 	if err != nil {
 		t.Fatal(err)
 	}
-	last := 0
+	var contacts []int // where each begins
 	for i, x := range story.Exchanges {
 		if x.Path == "/v1/enroll" {
-			last = i
+			contacts = append(contacts, i)
 		}
 	}
-	h := &oldHost{T: t, story: story, exchanges: story.Exchanges[last:], bin: mustPrograms(t), dir: filepath.Join(t.TempDir(), "state")}
+	n := len(contacts) // by the last one but one, what waits in the folder went out
+	h := &oldHost{T: t, story: story, exchanges: story.Exchanges[contacts[n-2]:contacts[n-1]], bin: mustPrograms(t), dir: filepath.Join(t.TempDir(), "state")}
 	if err := os.Mkdir(h.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}

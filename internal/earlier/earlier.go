@@ -3,8 +3,9 @@
 // uplink and its collector said to each other, a courier file and its answer, a data
 // folder, a backup, a PostgreSQL dump. internal/earlier/store makes them anew.
 //
-// In the story that they tell, host clerk-01 of county 56021 makes four reports and gets
-// three policies: two reports are receipted at once, two wait and then go both ways.
+// In the story that they tell, host clerk-01 of county 56021 makes five reports and gets
+// three policies: two reports are receipted at once, two wait and then go both ways, and
+// by the fifth a control passes that had failed.
 package earlier
 
 import (
@@ -44,6 +45,10 @@ const (
 	Return = "return.courier"
 	// ReportFile is report 4 as JSON, as the program read it that wrote it.
 	ReportFile = "report-4.json"
+	// FullContent is the content of a report with every field set, CBOR, and FullReport
+	// the same as JSON.
+	FullContent = "full.report"
+	FullReport  = "full.json"
 	// SiteFile, AboutFile, ExchangeFile and AnswersFile are what Open reads.
 	SiteFile     = "site.json"
 	AboutFile    = "about.json"

@@ -61,7 +61,7 @@ func TestEarlierDatabase(t *testing.T) {
 	}
 	rows := map[string]int{}
 	must(t, old.Dump(t.Context(), func(r store.Row) error { rows[r.Table]++; return nil }))
-	if rows["hosts"] != 1 || rows["reports"] != 4 || rows["evidence"] != 4 || rows["policies"] != 3 {
+	if rows["hosts"] != 1 || rows["reports"] != 5 || rows["evidence"] != 5 || rows["policies"] != 3 {
 		t.Errorf("%v", rows)
 	}
 	if e, err := old.Enrolled(t.Context(), story.Host); err != nil || e.County != "56021" {

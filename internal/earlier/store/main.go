@@ -146,10 +146,17 @@ func (s *story) tell() (err error) {
 	}
 	do(func() error { return s.keep(earlier.Host, "host") })
 	do(s.report)
+	do(s.full)
 	publish("3")
 	step("muster", "courier", "export", s.path(earlier.Sealed))
 	step("muster-uplink", "--once") // reports 3 and 4, policy 3
+	step("muster", audit...)
+	step("muster-uplink", "--once") // report 5, by which the second control passes
 	do(s.courier)
+	do(func() error {
+		_, err := s.run("muster-collector", "ring", "--data", s.path("data"), string(s.about.Host), "early")
+		return err
+	})
 	do(s.answers)
 	do(func() error {
 		_, err := s.run("muster-collector", "backup", "--data", s.path("data"), s.path(earlier.Backup))
@@ -296,8 +303,11 @@ func (s *story) courier() error {
 	}
 	header.Set("Content-Type", wire.TypeCourier)
 	res, answer, err := s.ask(http.MethodPost, "/v1/courier", header, sealed)
-	if err != nil || res.StatusCode != http.StatusOK {
-		return fmt.Errorf("hand in the courier file: %v %w", res, err)
+	if err != nil {
+		return fmt.Errorf("hand in the courier file: %w", err)
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("hand in the courier file: %s: %s", res.Status, answer)
 	}
 	return os.WriteFile(s.path(earlier.Return), answer, 0o600)
 }
@@ -311,8 +321,11 @@ func (s *story) answers() error {
 	for _, path := range []string{"counties", "hosts", "hosts/" + id, "findings?host=" + id, "transitions", "controls", "policies", "rings"} {
 		path = "/api/v1/" + path
 		res, answer, err := s.ask(http.MethodGet, path, header, nil)
-		if err != nil || res.StatusCode != http.StatusOK {
-			return fmt.Errorf("ask for %s: %v %w", path, res.Status, err)
+		if err != nil {
+			return fmt.Errorf("ask for %s: %w", path, err)
+		}
+		if res.StatusCode != http.StatusOK {
+			return fmt.Errorf("ask for %s: %s: %s", path, res.Status, answer)
 		}
 		all[path] = answer
 	}
