@@ -268,6 +268,7 @@ func TestCommands(t *testing.T) {
 		{"site --county 17031 --policy-key " + key + " --config " + tailnet, 0, `"control_url": "https://headscale.example.gov"`},
 		{"site --county 17031 --policy-key " + key + " --config " + tailnet, 0, "next: in the tailnet make an auth key with the tag tag:county-17031"},
 		{"site --county 17031 --policy-key " + key + " --config " + tailnet + " --collector http://other", 0, `"http://other"`},
+		{"site --county 17031 --policy-key " + key + " --config " + tailnet + " --collector http://other", 0, `"control_url": "https://headscale.example.gov"`},
 		{"site --county 17031 --data " + data, 1, "policy_keys"},
 		{"site --county 1703 --data " + data, 2, "five-digit"},
 		{"site --county 17031 --policy-key " + key + " --data " + data, 0, `"name": "Illinois"`},

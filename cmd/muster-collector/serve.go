@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -94,7 +95,7 @@ func runServe(cmd *cobra.Command, c *collector.Collector, l *settings.Loaded, po
 }
 
 func newSiteCommand(o *options) *cobra.Command {
-	var county, profile, url, control string
+	var county, profile, address, control string
 	var keys []string
 	cmd := &cobra.Command{
 		Use:   "site --county NNNNN --policy-key FILE",
@@ -105,7 +106,7 @@ here enroll without approval.`,
 		Example: `  muster-collector site --county 17031 --policy-key policy-key.pem.pub > site.json`,
 		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s := collector.SiteOptions{CollectorURL: url, ControlURL: control}
+			s := collector.SiteOptions{CollectorURL: address, ControlURL: control}
 			var err error
 			if s.County, err = muster.ParseCounty(county); err != nil {
 				return usage(cmd, err)
@@ -128,6 +129,8 @@ here enroll without approval.`,
 			}
 			if s.CollectorURL == "" {
 				s.CollectorURL = "http://" + cmp.Or(l.Tailnet.Hostname, l.Listen)
+			}
+			if u, err := url.Parse(s.CollectorURL); err == nil && !muster.IsLoopback(u.Hostname()) {
 				s.ControlURL = cmp.Or(s.ControlURL, l.Tailnet.ControlURL)
 			}
 			return errors.Join(printSite(cmd, c, s), c.Close())
@@ -136,7 +139,7 @@ here enroll without approval.`,
 	f := cmd.Flags()
 	f.StringVar(&county, "county", "", "five-digit FIPS code of the county")
 	f.StringVar(&profile, "profile", "", "default profile of its hosts: workstation or ems")
-	f.StringVar(&url, "collector", "", "where its hosts find this collector (default: its name in the tailnet, or without one its address on this computer)")
+	f.StringVar(&address, "collector", "", "where its hosts find this collector (default: its name in the tailnet, or without one its address on this computer)")
 	f.StringVar(&control, "control-url", "", "control server of the tailnet that leads there (default: the collector's, or Tailscale's own)")
 	f.StringArrayVar(&keys, "policy-key", nil, "public key of who signs policies (muster policy keygen makes it); may be repeated")
 	return cmd
