@@ -68,6 +68,13 @@ type TailnetStatus struct {
 	Problems []string `json:"problems,omitempty"`
 }
 
+// What the uplink's own problems of a tailnet begin with.
+const (
+	TailnetUnapproved = "an administrator of the tailnet must approve this node"
+	TailnetSignedOut  = "the node is not signed in to the tailnet"
+	TailnetExpired    = "the node's key has expired"
+)
+
 // Acts of custody.
 const (
 	CustodyWrote    = "wrote"    // the host sealed the reports

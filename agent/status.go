@@ -141,7 +141,8 @@ type Status struct {
 // muster-uplink: muster itself verifies the receipt at the next audit.
 func (s *Status) Delivered() bool {
 	a, u := s.Audit, s.Uplink
-	return a != nil && a.Report > 0 && u != nil && u.Waiting == 0 && u.Error == "" && u.UpdatedAt.After(a.KeptAt) &&
+	return a != nil && a.Report > 0 && u != nil && u.Waiting == 0 && u.Error == "" &&
+		!a.KeptAt.IsZero() && u.UpdatedAt.After(a.KeptAt) && // an audit of an earlier version does not say when
 		!slices.ContainsFunc(u.Refused, func(r Refusal) bool { return r.Seq == a.Report })
 }
 

@@ -133,7 +133,7 @@ func (s *Status) judgeUplink(now time.Time) {
 	if u.State == muster.HostPending {
 		s.problem("The state has not approved this computer yet.", "Tell your state its name and host id. Its reports are stored meanwhile.")
 	}
-	s.judgeTailnet(u.Tailnet, now)
+	s.judgeTailnet(u, now)
 	switch {
 	case !u.UpdatedAt.IsZero() && now.Sub(u.UpdatedAt) > silent:
 		s.problem(fmt.Sprintf("muster-uplink has left no word for %d hours.", int(now.Sub(u.UpdatedAt).Hours())), "Start it again; muster service status tells whether it runs.")
@@ -157,7 +157,8 @@ func (s *Status) judgeUplink(now time.Time) {
 	}
 }
 
-func (s *Status) judgeTailnet(t *muster.TailnetStatus, now time.Time) {
+func (s *Status) judgeTailnet(u *UplinkStatus, now time.Time) {
+	t := u.Tailnet
 	if t == nil {
 		return
 	}
@@ -173,6 +174,10 @@ func (s *Status) judgeTailnet(t *muster.TailnetStatus, now time.Time) {
 		if left := t.KeyExpires.Sub(now); !t.KeyExpires.IsZero() && left < expiring {
 			s.problem(fmt.Sprintf("The place of this computer in the tailnet ends in %d days.", max(0, int(left.Hours()/24))), "Whoever runs the tailnet renews it.")
 		}
+	default:
+		if u.Error != "" && len(t.Problems) == 0 {
+			s.problem(fmt.Sprintf("The tailnet is %s: %s", t.State, u.Error), "Start muster-uplink again. If it stays so, tell whoever runs the tailnet what this says.")
+		}
 	}
 	for _, p := range t.Problems {
 		if !slices.ContainsFunc(toldAlready, func(start string) bool { return strings.HasPrefix(p, start) }) {
@@ -181,15 +186,11 @@ func (s *Status) judgeTailnet(t *muster.TailnetStatus, now time.Time) {
 	}
 }
 
-// loggedOut is how Tailscale tells why a computer could not sign in, and mustApprove
-// how the uplink tells whose turn it is.
-const (
-	loggedOut   = "You are logged out. The last login error was: "
-	mustApprove = "an administrator of the tailnet must approve this node"
-)
+// loggedOut is how Tailscale tells why a computer could not sign in.
+const loggedOut = "You are logged out. The last login error was: "
 
 // toldAlready begin the problems of a tailnet that outside tells in other words.
-var toldAlready = []string{"You are logged out.", "Tailscale is starting.", "the node is not signed in", "the node's key has expired", mustApprove}
+var toldAlready = []string{"You are logged out.", "Tailscale is starting.", muster.TailnetSignedOut, muster.TailnetExpired, muster.TailnetUnapproved}
 
 // outside says why this computer is not in the tailnet, to be put behind a sentence,
 // and what to do about it.
@@ -201,7 +202,7 @@ func outside(t *muster.TailnetStatus) (why, do string) {
 			why = ": " + strings.TrimSuffix(cause, ".")
 		}
 		switch {
-		case p == mustApprove:
+		case p == muster.TailnetUnapproved:
 			why, do = ": it waits for approval there", "Whoever runs the tailnet approves this computer."
 		case strings.Contains(cause, `Get "`) || strings.Contains(cause, `Post "`): // nobody was asked about the key
 			do = "Check the network, and the clock: it then gets in by itself."

@@ -50,15 +50,16 @@ func TestStatusTellsWhatToDo(t *testing.T) {
 		{name: "no contact", uplink: agent.UplinkStatus{UpdatedAt: now, LastContact: ago(10 * 24 * time.Hour)}, says: "not reached for 10 days", do: "courier stick"},
 		{name: "to sign in", uplink: tailnet(muster.TailnetStatus{State: "needs_login", LoginURL: "https://login.example/a"}), says: "not in the tailnet", do: "opens https://login.example/a"},
 		{name: "key gone", uplink: tailnet(muster.TailnetStatus{State: "needs_login"}), says: "not in the tailnet", do: "a new auth key"},
-		{name: "key wrong", uplink: tailnet(muster.TailnetStatus{State: "needs_login", Problems: []string{"the node is not signed in to the tailnet: …", "You are logged out. The last login error was: invalid authkey"}}),
+		{name: "key wrong", uplink: tailnet(muster.TailnetStatus{State: "needs_login", Problems: []string{muster.TailnetSignedOut + ": …", "You are logged out. The last login error was: invalid authkey"}}),
 			says: "not in the tailnet: invalid authkey.", do: "--auth-key"},
 		{name: "no network", uplink: tailnet(muster.TailnetStatus{State: "needs_login", Problems: []string{"You are logged out. The last login error was: fetch control key: Get \"https://login.example/key\": EOF"}}),
 			says: "not in the tailnet: fetch control key", do: "Check the network"},
-		{name: "to be approved", uplink: tailnet(muster.TailnetStatus{State: "needs_login", Problems: []string{"an administrator of the tailnet must approve this node"}}), says: "waits for approval there", do: "approves this computer"},
+		{name: "to be approved", uplink: tailnet(muster.TailnetStatus{State: "needs_login", Problems: []string{muster.TailnetUnapproved}}), says: "waits for approval there", do: "approves this computer"},
 		{name: "not yet in", uplink: tailnet(muster.TailnetStatus{State: "starting", Problems: []string{"Tailscale is starting. Please wait."}}), says: "not in the tailnet yet", do: "Wait a minute"},
 		{name: "expired", uplink: tailnet(muster.TailnetStatus{State: "expired"}), says: "has expired", do: "none is lost"},
 		{name: "ends soon", uplink: tailnet(muster.TailnetStatus{State: "running", KeyExpires: now.Add(49 * time.Hour)}), says: "ends in 2 days", do: "renews it"},
 		{name: "running", uplink: tailnet(muster.TailnetStatus{State: "running", KeyExpires: now.Add(90 * 24 * time.Hour)})},
+		{name: "not running", uplink: agent.UplinkStatus{UpdatedAt: now, Error: "no way out", Tailnet: &muster.TailnetStatus{State: "stopped"}}, says: "The tailnet is stopped: no way out", do: "Start muster-uplink"},
 		{name: "warned", uplink: tailnet(muster.TailnetStatus{State: "running", Problems: []string{"no relay"}}), says: "The tailnet says: no relay", do: "Tell"},
 		{name: "refused without a reason", uplink: agent.UplinkStatus{UpdatedAt: now, Refused: []agent.Refusal{{Seq: 9, Code: "conflict"}}}, says: "the newest being 9: conflict", do: "Ask your state"},
 		{name: "stick refused", uplink: agent.UplinkStatus{UpdatedAt: now, RelayRefused: []agent.Refusal{{Reason: "of another state"}}}, says: "1 files from courier sticks: of another state", do: "on their own computers"},
@@ -114,6 +115,9 @@ func TestDelivered(t *testing.T) {
 		if got := s.Delivered(); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+	if (&agent.Status{Audit: &agent.AuditStatus{Report: 2}, Uplink: &agent.UplinkStatus{UpdatedAt: kept}}).Delivered() {
+		t.Error("nobody knows whether the uplink has looked since an audit of an earlier version")
 	}
 	if (&agent.Status{}).Delivered() {
 		t.Error("nothing is delivered before the first audit")

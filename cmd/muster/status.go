@@ -38,15 +38,9 @@ reports, which policy judges, what is wrong, and what to do about it.`,
 			if output != "text" && output != "json" {
 				return usage(cmd, fmt.Errorf("--output: %q is neither text nor json", output))
 			}
-			s, err := p.status(cmd.Context())
-			for end := time.Now().Add(patience); time.Now().Before(end) && (err != nil || len(s.Problems) > 0 || !s.Delivered()); {
-				if err := sleep(cmd.Context(), lookAgain); err != nil {
-					return err
-				}
-				s, err = p.status(cmd.Context())
-			}
+			s, err := p.await(cmd, patience)
 			if err != nil {
-				return &exitError{exitUsage, err}
+				return err
 			}
 			w := cmd.OutOrStdout()
 			if asJSON || output == "json" {
@@ -79,6 +73,38 @@ reports, which policy judges, what is wrong, and what to do about it.`,
 
 // lookAgain is how often status looks while it waits.
 const lookAgain = 500 * time.Millisecond
+
+// await tells the status, at once where there is no patience; else as soon as all is well
+// and the state has the last report, and meanwhile on standard error what it waits for.
+func (p *place) await(cmd *cobra.Command, patience time.Duration) (*agent.Status, error) {
+	told := ""
+	for end := time.Now().Add(patience); ; {
+		s, err := p.status(cmd.Context())
+		if err == nil && patience > 0 && len(s.Problems) == 0 && !s.Delivered() {
+			s.Problems = append(s.Problems, agent.Problem{What: "The state does not have the last report yet.", Do: "Wait longer: nothing else is wrong, and the report is not lost."})
+		}
+		why := ""
+		switch {
+		case err != nil:
+			why = err.Error()
+		case len(s.Problems) > 0:
+			why = s.Problems[0].What
+		}
+		if why == "" || !time.Now().Before(end) {
+			if err != nil {
+				return nil, &exitError{exitUsage, err}
+			}
+			return s, nil
+		}
+		if why != told {
+			fmt.Fprintln(cmd.ErrOrStderr(), "waiting:", why)
+			told = why
+		}
+		if err := sleep(cmd.Context(), lookAgain); err != nil {
+			return nil, err
+		}
+	}
+}
 
 func (p *place) status(ctx context.Context) (*agent.Status, error) {
 	site, err := p.open()

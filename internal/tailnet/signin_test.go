@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/passmuster/muster"
 	"github.com/passmuster/muster/internal/tailnet"
 	"github.com/passmuster/muster/internal/tailnet/tailnettest"
 )
@@ -127,7 +128,8 @@ func TestWrongAuthKey(t *testing.T) {
 	eventually(t, "the status tells of the wrong key", func(ctx context.Context) bool {
 		s := n.Status(ctx)
 		all := strings.Join(s.Problems, "\n")
-		return s.State == "needs_login" && strings.Contains(all, "invalid authkey") && strings.Contains(all, file)
+		return s.State == "needs_login" && strings.Contains(all, "You are logged out. The last login error was: invalid authkey") && // muster status reads it
+			strings.Contains(all, muster.TailnetSignedOut) && strings.Contains(all, file)
 	})
 	mustWrite(t, file, authKey)
 	eventually(t, "it joins", func(ctx context.Context) bool { return n.Up(ctx) == nil })

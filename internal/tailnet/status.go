@@ -63,11 +63,11 @@ func (n *Node) Status(ctx context.Context) muster.TailnetStatus {
 	}
 	switch signIn := signInWith(file); {
 	case approve:
-		s.Problems = append(s.Problems, "an administrator of the tailnet must approve this node")
+		s.Problems = append(s.Problems, muster.TailnetUnapproved)
 	case s.State == stateExpired:
-		s.Problems = append(s.Problems, "the node's key has expired: "+signIn)
+		s.Problems = append(s.Problems, muster.TailnetExpired+": "+signIn)
 	case s.State == stateNeedsLogin:
-		s.Problems = append(s.Problems, "the node is not signed in to the tailnet: "+signIn)
+		s.Problems = append(s.Problems, muster.TailnetSignedOut+": "+signIn)
 	}
 	if s.State == stateNeedsLogin || s.State == stateExpired {
 		s.LoginURL = st.AuthURL
