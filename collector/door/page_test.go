@@ -39,7 +39,7 @@ func TestPages(t *testing.T) {
 	c := l.browser()
 	local, tls := l.loopback.URL, l.tls.URL
 	asked(c, "GET", local+"/", 401, "Sign in first", "Open the link that muster-collector printed, or have another one made by muster-collector link.")
-	asked(c, "GET", local+"/login?token=x", 401, "This link does not open anything any more", "Muster-collector link makes another.")
+	asked(c, "GET", local+"/login?token=x", 401, "This link does not open anything any more", "Make another with muster-collector link.")
 	if p := asked(c, "GET", tls+"/?as_of=2026-11-03", 401, "Sign in", "Your own sign-in service asks who you are, and leads back here."); p.Href != "/login?to=%2F%3Fas_of%3D2026-11-03" {
 		t.Errorf("%+v", p)
 	}

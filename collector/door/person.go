@@ -216,7 +216,7 @@ func (d *Door) login(w http.ResponseWriter, r *http.Request) {
 	}
 	_, _, err := d.Store.Ticket(r.Context(), ticketLink, digest(r.URL.Query().Get("token")), true)
 	if errors.Is(err, fs.ErrNotExist) {
-		d.refuse(w, r, http.StatusUnauthorized, "bad_link", "this link was used, or is too old: muster-collector link makes another")
+		d.refuse(w, r, http.StatusUnauthorized, "bad_link", "this link was used, or is too old: make another with muster-collector link")
 		return
 	}
 	if err == nil {
