@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -112,7 +113,8 @@ func (p *place) status(ctx context.Context) (*agent.Status, error) {
 		return nil, err
 	}
 	dir := cmp.Or(p.state, state.DefaultDir())
-	if _, err := os.Stat(dir); p.state == "" && errors.Is(err, fs.ErrNotExist) {
+	// Not the folder itself, which systemd makes before the first audit.
+	if _, err := os.Stat(filepath.Join(dir, "VERSION")); p.state == "" && site == nil && errors.Is(err, fs.ErrNotExist) {
 		return nil, agent.NewInputError(errors.New("this computer reports to no state yet"),
 			"run muster service install --site site.json --auth-key authkey as administrator, with the two files that your state has sent you")
 	}
