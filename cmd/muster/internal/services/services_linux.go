@@ -38,7 +38,9 @@ func Install(ctx context.Context, o Options) error {
 		return err
 	}
 	steps := installSite(o)
-	if _, ours := packageUnit(); !ours {
+	if _, ours := packageUnit(); ours {
+		steps = append(steps, giveWay(files)...)
+	} else {
 		for _, name := range []string{"muster", "muster-uplink"} {
 			if err := onlyRootChanges(filepath.Join(o.Programs, name)); err != nil {
 				return err
@@ -68,12 +70,13 @@ func Uninstall(ctx context.Context, o Options) error {
 	if err := booted(); err != nil {
 		return err
 	}
-	if unit, ours := packageUnit(); ours {
-		return fmt.Errorf("%s belongs to a package: remove the package instead, for example with apt remove muster", unit)
-	}
 	files, err := unitFiles(o.Programs)
 	if err != nil {
 		return err
+	}
+	if unit, ours := packageUnit(); ours {
+		return errors.Join(take(ctx, o, giveWay(files)),
+			fmt.Errorf("%s belongs to a package: remove the package instead, for example with apt remove muster", unit))
 	}
 	var steps []step
 	if _, err := os.Stat(filepath.Join(unitDir, auditUnit)); err == nil {
@@ -99,6 +102,22 @@ func unitFiles(programs string) ([]systemd.File, error) {
 		files[i].Content = bytes.ReplaceAll(files[i].Content, []byte("ExecStart=/usr/bin/"), []byte("ExecStart="+programs+"/"))
 	}
 	return files, err
+}
+
+// giveWay removes what an Install before the package has written, which hides the
+// package's units. The last file, with the user of the uplink, tells that it was one: who
+// changes a unit of the package has a file of its name there, too.
+func giveWay(files []systemd.File) (steps []step) {
+	if _, err := os.Stat(files[len(files)-1].Path); err != nil {
+		return nil
+	}
+	for _, f := range files {
+		steps = append(steps, step{"remove " + f.Path + ", which is from before the package", func(context.Context) error { return durable.Remove(f.Path) }})
+	}
+	return append(steps,
+		step{"have systemd read the units", command("systemctl", "daemon-reload")},
+		// What starts them with the system leads to the files that are gone.
+		step{"enable the units of the package", command("systemctl", append([]string{"reenable"}, systemd.Enabled()...)...)})
 }
 
 func packageUnit() (path string, found bool) {

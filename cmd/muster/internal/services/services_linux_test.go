@@ -65,6 +65,42 @@ func TestUnitFilesNameThePrograms(t *testing.T) {
 	}
 }
 
+func TestUnitsBeforeThePackageGiveWay(t *testing.T) {
+	dir := t.TempDir()
+	files, err := systemd.Files(dir, filepath.Join(dir, "sysusers.d"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(f systemd.File) {
+		if err := os.MkdirAll(filepath.Dir(f.Path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(f.Path, f.Content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(files[0])
+	if steps := giveWay(files); steps != nil {
+		t.Errorf("a unit that an administrator has changed: %d steps", len(steps))
+	}
+	for _, f := range files {
+		write(f)
+	}
+	for _, s := range giveWay(files)[:len(files)] { // systemd is not asked here
+		if len(giveWay(files)) == 0 {
+			t.Errorf("interrupted before %q, it is not taken up again", s.says)
+		}
+		if err := s.do(t.Context()); err != nil {
+			t.Errorf("%s: %v", s.says, err)
+		}
+	}
+	for _, f := range files {
+		if _, err := os.Stat(f.Path); err == nil {
+			t.Errorf("%s is left", f.Path)
+		}
+	}
+}
+
 func TestProgramThatOthersChangeIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "muster") // below /tmp, where everybody writes
 	if err := os.WriteFile(path, nil, 0o755); err != nil {
