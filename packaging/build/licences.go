@@ -14,26 +14,23 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
-	classifier "github.com/google/licenseclassifier/v2"
 	"github.com/google/licenseclassifier/v2/assets"
 )
 
-// accepted are the licences that may be in a program, by SPDX name, with the wordings
-// that the classifier has of each. A module with another one fails the build.
-var accepted = map[string][]string{
-	"Apache-2.0":   {"no-header.txt", "pristine.txt"},
-	"BSD-2-Clause": {"license.txt", "pristine.txt"},
-	"BSD-3-Clause": {"a.txt", "pristine.txt"},
-	"ISC":          {"license.txt", "pristine.txt"},
-	"MIT":          {"a.txt", "pristine.txt"},
-	"MPL-2.0":      {"license.txt", "pristine.txt"}, // its files are unchanged, and the notices say where they are
-	"Unlicense":    {"license.txt"},
+// accepted are the licences that may be in a program, by the classifier's name, with
+// that of SPDX. A module with another one fails the build.
+var accepted = map[string]string{
+	"Apache-2.0":                         "Apache-2.0",
+	"BSD-2-Clause":                       "BSD-2-Clause",
+	"BSD-3-Clause":                       "BSD-3-Clause",
+	"GNU-All-permissive-Copying-License": "FSFAP",
+	"ISC":                                "ISC",
+	"MIT":                                "MIT",
+	"MPL-2.0":                            "MPL-2.0", // its files are unchanged, and the notices say where they are
+	"Unlicense":                          "Unlicense",
 }
-
-// refused are others that the reader knows, so that none hides in one file with an
-// accepted one.
-var refused = []string{"AGPL-3.0", "Business-Source-License-1.1", "Commons-Clause", "Elastic-2.0", "GPL-2.0", "GPL-3.0", "LGPL-2.1", "LGPL-3.0", "SSPL-1.0"}
 
 // read are licences that a person has read because the classifier does not know them,
 // with the SPDX name.
@@ -85,16 +82,12 @@ type terms struct {
 // terms gives those of Go, and then of every module of which something is linked into
 // the programs. It looks at the top of a module and above each package that is linked.
 func (r *release) terms(ctx context.Context, goos string, programs ...string) ([]terms, error) {
-	reader, err := newReader()
-	if err != nil {
-		return nil, err
-	}
 	said, err := r.run(ctx, environment(goos), "go", "env", "GOROOT", "GOVERSION")
 	if err != nil {
 		return nil, err
 	}
 	root, version, _ := strings.Cut(said, "\n")
-	std, err := reader.terms("std", strings.TrimPrefix(version, "go"), root, nil)
+	std, err := readTerms("std", strings.TrimPrefix(version, "go"), root, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +127,7 @@ func (r *release) terms(ctx context.Context, goos string, programs ...string) ([
 	}
 	all := []terms{*std}
 	for _, m := range slices.SortedFunc(maps.Keys(linked), func(a, b pkg) int { return cmp.Compare(a.Path, b.Path) }) {
-		t, err := reader.terms(m.Path, m.Version, m.Dir, slices.Sorted(maps.Keys(linked[m])))
+		t, err := readTerms(m.Path, m.Version, m.Dir, slices.Sorted(maps.Keys(linked[m])))
 		if err != nil {
 			return nil, err
 		}
@@ -146,26 +139,9 @@ func (r *release) terms(ctx context.Context, goos string, programs ...string) ([
 // pkg is what go list says of a module.
 type pkg struct{ Path, Version, Dir string }
 
-// reader knows licences by their words.
-type reader struct{ c *classifier.Classifier }
-
-func newReader() (*reader, error) {
-	c := classifier.NewClassifier(.8)
-	wordings := maps.Clone(accepted)
-	for _, name := range refused {
-		wordings[name] = []string{"license.txt"}
-	}
-	for _, name := range slices.Sorted(maps.Keys(wordings)) {
-		for _, variant := range wordings[name] {
-			text, err := assets.ReadLicenseFile("License/" + name + "/" + variant)
-			if err != nil {
-				return nil, err
-			}
-			c.AddContent("License", name, variant, text)
-		}
-	}
-	return &reader{c}, nil
-}
+// classify knows all licences that there are, so that none passes for an accepted one
+// that is like it, or hides in one file with it. It takes a while to load.
+var classify = sync.OnceValues(assets.DefaultClassifier)
 
 var (
 	licence = regexp.MustCompile(`(?i)^(un)?(licen[cs]e|copying)([-._].*)?$`)
@@ -173,7 +149,7 @@ var (
 	source  = regexp.MustCompile(`\.(go|s|json)$`)
 )
 
-func (l *reader) terms(module, version, top string, below []string) (*terms, error) {
+func readTerms(module, version, top string, below []string) (*terms, error) {
 	t := &terms{module: module, version: version}
 	for _, dir := range append([]string{top}, below...) {
 		entries, err := os.ReadDir(dir)
@@ -198,7 +174,7 @@ func (l *reader) terms(module, version, top string, below []string) (*terms, err
 			}
 			ids := []string{id}
 			if !known {
-				if ids, err = l.names(path); err != nil {
+				if ids, err = names(path); err != nil {
 					return nil, fmt.Errorf("licences of %s: %w", module, err)
 				}
 			}
@@ -218,19 +194,25 @@ func (l *reader) terms(module, version, top string, below []string) (*terms, err
 }
 
 // names gives the SPDX names of the licences in a file; none where one is not accepted.
-func (l *reader) names(path string) ([]string, error) {
+func names(path string) ([]string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
+	c, err := classify()
+	if err != nil {
+		return nil, err
+	}
 	var ids []string
-	for _, m := range l.c.Match(text).Matches {
-		switch {
-		case slices.Contains(refused, m.Name):
-			return nil, nil
-		case accepted[m.Name] != nil: // and not a copyright, which it finds too
-			ids = append(ids, m.Name)
+	for _, m := range c.Match(text).Matches {
+		if m.MatchType == "Copyright" {
+			continue
 		}
+		id := accepted[m.Name]
+		if id == "" {
+			return nil, nil
+		}
+		ids = append(ids, id)
 	}
 	return ids, nil
 }

@@ -46,17 +46,17 @@ func TestNotices(t *testing.T) {
 
 // A module whose terms nobody has agreed to is named, and so is one without.
 func TestTerms(t *testing.T) {
-	l, err := newReader()
-	if err != nil {
-		t.Fatal(err)
-	}
 	own, err := os.ReadFile("../../LICENSE")
 	if err != nil {
 		t.Fatal(err)
 	}
-	clause, err := assets.ReadLicenseFile("License/Commons-Clause/license.txt")
-	if err != nil {
-		t.Fatal(err)
+	asset := func(name string) string {
+		t.Helper()
+		text, err := assets.ReadLicenseFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
 	}
 	for name, c := range map[string]struct {
 		files map[string]string
@@ -68,7 +68,11 @@ func TestTerms(t *testing.T) {
 		"code about licences":  {map[string]string{"LICENSE": isc, "license_test.go": "package x"}, "ISC"},
 		"none":                 {map[string]string{"README": isc}, "module example.test/x has no licence"},
 		"unknown":              {map[string]string{"LICENSE": "All rights reserved."}, "module example.test/x: the licence in"},
-		"known, with a clause": {map[string]string{"LICENSE": isc + "\n" + string(clause)}, "none that programs may have"},
+		"known, with a clause": {map[string]string{"LICENSE": isc + "\n" + asset("License/Commons-Clause/license.txt")}, "none that programs may have"},
+		"known, with another":  {map[string]string{"LICENSE": isc + "\n" + asset("License/CDDL-1.0/license.txt")}, "none that programs may have"},
+		"known, with a notice": {map[string]string{"LICENSE": isc + "\n" + asset("Header/AGPL-3.0/header.txt")}, "none that programs may have"},
+		"almost MIT":           {map[string]string{"LICENSE": asset("License/JSON/license.txt")}, "none that programs may have"},
+		"almost BSD":           {map[string]string{"LICENSE": asset("License/BSD-4-Clause/license.txt")}, "none that programs may have"},
 		"one known of the two": {map[string]string{"LICENSE": isc, "below/LICENCE": "Ask us."}, "none that programs may have"},
 	} {
 		dir := t.TempDir()
@@ -81,7 +85,7 @@ func TestTerms(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		got, err := l.terms("example.test/x", "v1.0.0", dir, []string{below})
+		got, err := readTerms("example.test/x", "v1.0.0", dir, []string{below})
 		switch {
 		case err != nil:
 			if !strings.Contains(err.Error(), c.want) {
