@@ -82,7 +82,7 @@ type terms struct {
 // terms gives those of Go, and then of every module of which something is linked into
 // the programs. It looks at the top of a module and above each package that is linked.
 func (r *release) terms(ctx context.Context, goos string, programs ...string) ([]terms, error) {
-	said, err := r.run(ctx, environment(goos), "go", "env", "GOROOT", "GOVERSION")
+	said, err := r.golang(ctx, goos, "env", "GOROOT", "GOVERSION")
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (r *release) terms(ctx context.Context, goos string, programs ...string) ([
 		if err != nil {
 			return nil, err
 		}
-		list, err := r.run(ctx, environment(goos), "go", "list", "-deps", "-tags", tags, "-json=Dir,Module", "./cmd/"+program)
+		list, err := r.golang(ctx, goos, "list", "-deps", "-tags", tags, "-json=Dir,Module", "./cmd/"+program)
 		if err != nil {
 			return nil, err
 		}

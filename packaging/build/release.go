@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -107,15 +108,28 @@ func (r *release) program(ctx context.Context, name, goos string) (string, error
 	if err != nil {
 		return "", err
 	}
-	_, err = r.run(ctx, environment(goos), "go", "build", "-buildvcs=false", "-trimpath", "-tags", tags,
+	_, err = r.golang(ctx, goos, "build", "-buildvcs=false", "-trimpath", "-tags", tags,
 		"-ldflags", "-s -w -buildid= -X github.com/passmuster/muster.Version="+r.version, "-o", path, "./cmd/"+name)
 	return path, err
 }
 
-// environment for the go command: GOAMD64, GOEXPERIMENT and the like would change
-// the bytes.
-func environment(goos string) []string {
-	return []string{"CGO_ENABLED=0", "GOOS=" + goos, "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=", "GOEXPERIMENT=", "GOWORK=off"}
+// golang runs the go command for a system. GOAMD64, GOEXPERIMENT and the like would
+// change the bytes, also from a file that go env -w wrote; of such a file stays only where
+// modules come from.
+func (r *release) golang(ctx context.Context, goos string, args ...string) (string, error) {
+	said, err := r.run(ctx, nil, "go", "env", "-json", "GOPROXY", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GOINSECURE", "GOVCS", "GOAUTH", "GOMODCACHE", "GOCACHE")
+	if err != nil {
+		return "", err
+	}
+	var kept map[string]string
+	if err := json.Unmarshal([]byte(said), &kept); err != nil {
+		return "", fmt.Errorf("read the settings of go: %w", err)
+	}
+	env := []string{"GOENV=off", "CGO_ENABLED=0", "GOOS=" + goos, "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=", "GOEXPERIMENT=", "GOFIPS140=off", "GOWORK=off"}
+	for name, value := range kept {
+		env = append(env, name+"="+value)
+	}
+	return r.run(ctx, env, "go", args...)
 }
 
 // tags are the build tags of a program.

@@ -1,6 +1,26 @@
 package main
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// What go env -w wrote says where modules come from, and nothing else.
+func TestSettingsOfGo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "env")
+	if err := os.WriteFile(file, []byte("GOPROXY=https://proxy.example.test\nGOFLAGS=-tags=evil\nGOEXPERIMENT=jsonv2\nGOFIPS140=latest\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GOENV", file)
+	for _, name := range []string{"GOPROXY", "GOFLAGS", "GOEXPERIMENT", "GOFIPS140"} {
+		t.Setenv(name, "")
+	}
+	got, err := (&release{}).golang(t.Context(), "linux", "env", "GOPROXY", "GOFLAGS", "GOEXPERIMENT", "GOFIPS140")
+	if err != nil || got != "https://proxy.example.test\n\n\noff" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
 
 func TestVersions(t *testing.T) {
 	for _, c := range []struct{ said, want string }{

@@ -39,7 +39,11 @@ func TestRelease(t *testing.T) {
 
 	clone := cloneWithTag(t)
 	out := filepath.Join(clone, "dist")
-	cmd := exec.Command("sh", "-c", `umask 077; exec go -C packaging/build run . -release`)
+	habits := filepath.Join(t.TempDir(), "env") // what go env -w writes
+	if err := os.WriteFile(habits, []byte("GOFLAGS=-tags=evil\nGOEXPERIMENT=jsonv2\nGOFIPS140=latest\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", `umask 077; exec go -C packaging/build run -exec "env GOENV=$1" . -release`, "sh", habits)
 	cmd.Dir = clone
 	cmd.Env = append(os.Environ(), append(env, "UNSIGNED=1", "MUSTER_RELEASE_KEY="+key, "TZ=Pacific/Kiritimati", "LC_ALL=tr_TR.UTF-8", "USER=another", "HOME="+t.TempDir(),
 		"GOCACHE="+goEnv(t, "GOCACHE"), "GOPATH="+goEnv(t, "GOPATH"), "GOMODCACHE="+goEnv(t, "GOMODCACHE"))...)
