@@ -38,16 +38,9 @@ func (m msi) build(ctx context.Context, number, comments string) error {
 		}
 	}
 	product := guid(append(content, []byte(m.r.version))...)
-	cmd := exec.CommandContext(ctx, "wixl", "-a", "x64", "-D", "Number="+number, "-D", "Version="+m.r.version,
-		"-D", "Comments="+comments, "-D", "ProductCode="+product, "-o", m.path, "muster.wxs")
-	cmd.Dir = m.dir
-	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TZ=UTC0")
-	said, err := cmd.CombinedOutput()
-	if err == nil && len(said) > 0 {
-		err = errors.New("it drops what it does not know, and merely says so")
-	}
-	if err != nil {
-		return fmt.Errorf("wixl: %w: %s", err, bytes.TrimSpace(said))
+	if err := m.quietly(ctx, "wixl", "-a", "x64", "-D", "Number="+number, "-D", "Version="+m.r.version,
+		"-D", "Comments="+comments, "-D", "ProductCode="+product, "-o", m.path, "muster.wxs"); err != nil {
+		return err
 	}
 	if err := m.compress(ctx); err != nil {
 		return fmt.Errorf("replace the cabinet: %w", err)
@@ -56,6 +49,22 @@ func (m msi) build(ctx context.Context, number, comments string) error {
 		return err
 	}
 	return m.summary(ctx, guid([]byte(product)))
+}
+
+// quietly runs wixl or msibuild in the folder. They leave out what they do not know or
+// find, merely say so, and exit with 0.
+func (m msi) quietly(ctx context.Context, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = m.dir
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TZ=UTC0")
+	said, err := cmd.CombinedOutput()
+	if err == nil && len(said) > 0 {
+		err = errors.New("it leaves something out")
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, bytes.TrimSpace(said))
+	}
+	return nil
 }
 
 // compress puts a smaller cabinet in the place of wixl's: the same files by their keys,
@@ -88,8 +97,7 @@ func (m msi) compress(ctx context.Context) error {
 	if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
 		return err
 	}
-	_, err = m.r.run(ctx, nil, "msibuild", m.path, "-a", "muster.cab", file)
-	return err
+	return m.quietly(ctx, "msibuild", m.path, "-a", "muster.cab", file)
 }
 
 // mend changes the tables where wixl has no words for what is wanted.
@@ -122,8 +130,8 @@ func (m msi) mend(ctx context.Context, number string) error {
 		// Windows' own words for a program that fails speak of a broken package.
 		"INSERT INTO `Error` (`Error`, `Message`) VALUES (1722, 'Muster was not set up, and this computer is as it was: what it was given cannot be used, or it was refused something. The reason is in [WindowsFolder]Logs\\muster-setup.log. Correct it, and install again.')",
 	} {
-		if said, err := m.r.run(ctx, nil, "msibuild", m.path, "-q", query); err != nil || said != "" {
-			return fmt.Errorf("msibuild: %s: %w: %s", query, err, said)
+		if err := m.quietly(ctx, "msibuild", m.path, "-q", query); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -156,6 +164,5 @@ func (m msi) summary(ctx context.Context, pack string) error {
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\r\n")+"\r\n"), 0o644); err != nil {
 		return err
 	}
-	_, err = m.r.run(ctx, nil, "msibuild", m.path, "-i", file)
-	return err
+	return m.quietly(ctx, "msibuild", m.path, "-i", file)
 }
