@@ -111,8 +111,6 @@ func (m msi) mend(ctx context.Context, number string) error {
 		return fmt.Errorf("muster.wxs has no UpgradeCode")
 	}
 	for _, query := range []string{
-		// What an administrator may set on the command line where Windows raises his rights.
-		"UPDATE `Property` SET `Value` = 'SITE;COUNTY;PROFILE;AUTHKEY;PURGE;WIX_DOWNGRADE_DETECTED;WIX_UPGRADE_DETECTED' WHERE `Property` = 'SecureCustomProperties'",
 		// The removal of the older version is part of the transaction: where the newer one
 		// cannot be installed, the older one stays.
 		"UPDATE `InstallExecuteSequence` SET `Sequence` = 1501 WHERE `Action` = 'RemoveExistingProducts'",
