@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -19,7 +20,7 @@ var keys = []struct{ variable, signs string }{
 // ready says why no release can be made of this checkout, all at once.
 func (r *release) ready(ctx context.Context) error {
 	var errs []error
-	changes, err := r.run(ctx, nil, "git", "status", "--porcelain")
+	changes, err := r.run(ctx, nil, "git", "status", "--porcelain", "--untracked-files=all")
 	if err != nil {
 		return err
 	}
@@ -28,6 +29,12 @@ func (r *release) ready(ctx context.Context) error {
 	}
 	if _, err := r.run(ctx, nil, "git", "describe", "--tags", "--exact-match", "--match", "v[0-9]*"); err != nil {
 		errs = append(errs, errors.New("the commit has no tag: git tag -s v1.2.3 gives it one, once CHANGELOG.md tells of that version"))
+	}
+	log, err := os.ReadFile(filepath.Join(r.root, "CHANGELOG.md"))
+	if err != nil {
+		errs = append(errs, err)
+	} else if first := logSection.FindSubmatch(log); first == nil || string(first[1]) != r.version {
+		errs = append(errs, fmt.Errorf("CHANGELOG.md does not begin with a section of %s", r.version))
 	}
 	missing := false
 	if os.Getenv("UNSIGNED") != "1" {

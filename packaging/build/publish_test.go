@@ -25,6 +25,7 @@ func TestReady(t *testing.T) {
 		return path
 	}
 	write(".gitignore", "dist\n")
+	write("CHANGELOG.md", "# Changelog\n\n## 1.2.3\n\n- Old.\n")
 	command(t, root, "git", "init", "-q")
 	command(t, root, "git", "add", ".")
 	command(t, root, "git", "commit", "-q", "-m", "first")
@@ -53,11 +54,14 @@ func TestReady(t *testing.T) {
 	for _, k := range keys {
 		t.Setenv(k.variable, "")
 	}
+	t.Setenv("GIT_CONFIG_COUNT", "1") // a setting that hides files
+	t.Setenv("GIT_CONFIG_KEY_0", "status.showUntrackedFiles")
+	t.Setenv("GIT_CONFIG_VALUE_0", "no")
 	write("new", "x")
 	if err := os.MkdirAll(filepath.Join(out, "media"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	wants(ready(), "in no commit", "?? new", "no tag", "MUSTER_SIGN_KEY names no file", releaseKey, "make clean")
+	wants(ready(), "in no commit", "?? new", "no tag", "CHANGELOG.md does not begin with a section of 0.0.1-dev", "MUSTER_SIGN_KEY names no file", releaseKey, "make clean")
 	if err := os.RemoveAll(out); err != nil {
 		t.Fatal(err)
 	}

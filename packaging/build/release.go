@@ -46,7 +46,7 @@ func newRelease(ctx context.Context, root, out, version string) (*release, error
 	}
 	r.time = time.Unix(seconds, 0).UTC()
 	if version == "" {
-		described, err := r.run(ctx, nil, "git", "describe", "--tags", "--match", "v[0-9]*", "--long", "--always")
+		described, err := r.run(ctx, nil, "git", "describe", "--tags", "--match", "v[0-9]*", "--long", "--always", "--abbrev=12")
 		if err != nil {
 			return nil, err
 		}

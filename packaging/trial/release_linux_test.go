@@ -92,7 +92,7 @@ func TestRelease(t *testing.T) {
 }
 
 // cloneWithTag clones the repository, with what is in no commit yet, and gives it the
-// tag of the older version.
+// tag of the older version, of which CHANGELOG.md then tells.
 func cloneWithTag(t *testing.T) string {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -106,8 +106,10 @@ func cloneWithTag(t *testing.T) string {
 		export GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t
 		git --git-dir="$2/.git" --work-tree="$1" add -A
 		cd "$2"
-		git diff --cached --quiet || git commit -q -m "what is in no commit"
+		git commit -q --allow-empty -m "what is in no commit"
 		git reset -q --hard
+		sed -i "0,/^## .*/s//## $3/" CHANGELOG.md
+		git commit -q --allow-empty -a -m "the section of the version"
 		git tag v"$3"`, "sh", root, clone, older)
 	return clone
 }
