@@ -13,8 +13,7 @@ import (
 // windows makes the MSI of the agent: wixl writes it, and what wixl has no words for is
 // mended in its tables.
 func (r *release) windows(ctx context.Context) ([]string, error) {
-	number, err := r.msiNumber()
-	if err != nil {
+	if err := r.msiNumber(); err != nil {
 		return nil, err
 	}
 	s, err := newSigner(r)
@@ -37,7 +36,7 @@ func (r *release) windows(ctx context.Context) ([]string, error) {
 		fmt.Fprintln(os.Stderr, "build: the MSI and its programs are unsigned: set MUSTER_SIGN_CERT and MUSTER_SIGN_KEY to sign them")
 	}
 	m := msi{r, filepath.Join(dir, "muster.msi"), dir}
-	if err := m.build(ctx, number, comments); err != nil {
+	if err := m.build(ctx, comments); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(r.out, fmt.Sprintf("muster-%s-x64.msi", r.version))
@@ -47,14 +46,14 @@ func (r *release) windows(ctx context.Context) ([]string, error) {
 	return []string{path}, nil
 }
 
-// msiNumber is the version in the form that Windows Installer compares.
-func (r *release) msiNumber() (string, error) {
+// msiNumber says where Windows Installer cannot compare the version.
+func (r *release) msiNumber() error {
 	for i, part := range strings.Split(r.number(), ".") {
-		if n, err := strconv.Atoi(part); err != nil || i < 2 && n > 255 {
-			return "", fmt.Errorf("version %s: Windows Installer knows first and second numbers up to 255 only", r.version)
+		if n, err := strconv.Atoi(part); err != nil || i < 2 && n > 255 || n > 65535 {
+			return fmt.Errorf("version %s: Windows Installer knows first and second numbers up to 255 only, and third ones up to 65535", r.version)
 		}
 	}
-	return r.number(), nil
+	return nil
 }
 
 // stageWindows puts together what wixl reads.

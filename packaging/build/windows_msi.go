@@ -25,7 +25,7 @@ type msi struct {
 }
 
 // build makes the whole of it, but for the signature.
-func (m msi) build(ctx context.Context, number, comments string) error {
+func (m msi) build(ctx context.Context, comments string) error {
 	var content [][]byte
 	for _, name := range []string{"muster.wxs", "muster.ico", "muster.exe", "muster-uplink.exe", "LICENSE.txt", "THIRD-PARTY-NOTICES.txt"} {
 		b, err := os.ReadFile(filepath.Join(m.dir, name))
@@ -38,14 +38,14 @@ func (m msi) build(ctx context.Context, number, comments string) error {
 		}
 	}
 	product := guid(append(content, []byte(m.r.version))...)
-	if err := m.quietly(ctx, "wixl", "-a", "x64", "-D", "Number="+number, "-D", "Version="+m.r.version,
+	if err := m.quietly(ctx, "wixl", "-a", "x64", "-D", "Number="+m.r.number(), "-D", "Version="+m.r.version,
 		"-D", "Comments="+comments, "-D", "ProductCode="+product, "-o", m.path, "muster.wxs"); err != nil {
 		return err
 	}
 	if err := m.compress(ctx); err != nil {
 		return fmt.Errorf("replace the cabinet: %w", err)
 	}
-	if err := m.mend(ctx, number); err != nil {
+	if err := m.mend(ctx); err != nil {
 		return err
 	}
 	return m.summary(ctx, guid([]byte(product)))
@@ -101,7 +101,7 @@ func (m msi) compress(ctx context.Context) error {
 }
 
 // mend changes the tables where wixl has no words for what is wanted.
-func (m msi) mend(ctx context.Context, number string) error {
+func (m msi) mend(ctx context.Context) error {
 	wxs, err := os.ReadFile(filepath.Join(m.dir, "muster.wxs"))
 	if err != nil {
 		return err
@@ -110,6 +110,7 @@ func (m msi) mend(ctx context.Context, number string) error {
 	if upgrade == nil {
 		return fmt.Errorf("muster.wxs has no UpgradeCode")
 	}
+	number := m.r.number()
 	for _, query := range []string{
 		// The removal of the older version is part of the transaction: where the newer one
 		// cannot be installed, the older one stays.
