@@ -51,15 +51,13 @@ func (r *release) linux(ctx context.Context) ([]string, error) {
 		}
 	}
 	var paths []string
-	var errs []error
 	for _, p := range products {
 		made, err := r.generate(ctx, p.name, p.programs)
 		if err != nil {
 			return nil, fmt.Errorf("files of %s: %w", p.name, err)
 		}
-		var both sync.WaitGroup
-		results := make([]error, 2)
-		for i, format := range []string{"deb", "rpm"} {
+		var packing []func() error // deb and rpm at once, as soon as nothing else can fail
+		for _, format := range []string{"deb", "rpm"} {
 			info, err := r.describe(p.name, format, made)
 			if err != nil {
 				return nil, fmt.Errorf("describe %s: %w", p.name, err)
@@ -70,16 +68,19 @@ func (r *release) linux(ctx context.Context) ([]string, error) {
 			}
 			path := filepath.Join(r.out, packager.ConventionalFileName(info))
 			paths = append(paths, path)
-			both.Go(func() {
-				if err := pack(packager, info, sign, path); err != nil {
-					results[i] = fmt.Errorf("pack %s: %w", filepath.Base(path), err)
-				}
-			})
+			packing = append(packing, func() error { return pack(packager, info, sign, path) })
+		}
+		var both sync.WaitGroup
+		results := make([]error, len(packing))
+		for i, pack := range packing {
+			both.Go(func() { results[i] = pack() })
 		}
 		both.Wait()
-		errs = append(errs, results...)
+		if err := errors.Join(results...); err != nil {
+			return nil, fmt.Errorf("pack %s: %w", p.name, err)
+		}
 	}
-	return paths, errors.Join(errs...)
+	return paths, nil
 }
 
 // describe reads what packaging/linux says of a package and adds what was generated.

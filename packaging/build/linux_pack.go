@@ -28,7 +28,7 @@ func pack(packager nfpm.Packager, info *nfpm.Info, sign *gpgSigner, path string)
 	}
 	var b bytes.Buffer
 	if err := packager.Package(info, &b); err != nil {
-		return err
+		return fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
 	if filepath.Ext(path) == ".deb" {
 		small, err := shrink(&b, sign)
