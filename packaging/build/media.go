@@ -35,14 +35,15 @@ func (r *release) media(ctx context.Context) ([]string, error) {
 	if err := os.MkdirAll(staged, 0o755); err != nil {
 		return nil, err
 	}
-	if err := r.stageWindows(ctx, staged, s); err != nil {
+	exe, err := r.windowsProgram(ctx, staged, "muster", s)
+	if err != nil {
 		return nil, err
 	}
 	dir := filepath.Join(r.out, "media")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	args := []string{"media", "make", dir, "--key", r.stick.key, "--site", r.stick.site, "--program", program, "--program", filepath.Join(staged, "muster.exe")}
+	args := []string{"media", "make", dir, "--key", r.stick.key, "--site", r.stick.site, "--program", program, "--program", exe}
 	if r.stick.bundle != "" {
 		args = append(args, "--bundle", r.stick.bundle)
 	}

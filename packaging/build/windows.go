@@ -56,24 +56,33 @@ func (r *release) msiNumber() error {
 	return nil
 }
 
+// shown is what Windows calls the programs.
+var shown = map[string]string{"muster": "Muster audit", "muster-uplink": "Muster uplink"}
+
+// windowsProgram builds a program into the folder, with what Windows shows of it, signs
+// it, and gives its path.
+func (r *release) windowsProgram(ctx context.Context, dir, name string, s *signer) (string, error) {
+	linked, err := r.program(ctx, name, "windows")
+	if err != nil {
+		return "", err
+	}
+	exe, bare := filepath.Join(dir, name+".exe"), filepath.Join(dir, name+".unsigned")
+	if err := r.addResources(linked, bare, shown[name]); err != nil {
+		return "", fmt.Errorf("resources of %s: %w", name, err)
+	}
+	return exe, s.sign(ctx, bare, exe)
+}
+
 // stageWindows puts together what wixl reads.
 func (r *release) stageWindows(ctx context.Context, dir string, s *signer) error {
-	ico, err := os.ReadFile(filepath.Join(r.root, "packaging", "windows", "muster.ico"))
+	for name := range shown {
+		if _, err := r.windowsProgram(ctx, dir, name, s); err != nil {
+			return err
+		}
+	}
+	ico, err := os.ReadFile(r.icon())
 	if err != nil {
 		return err
-	}
-	for name, what := range map[string]string{"muster": "Muster audit", "muster-uplink": "Muster uplink"} {
-		linked, err := r.program(ctx, name, "windows")
-		if err != nil {
-			return err
-		}
-		exe, bare := filepath.Join(dir, name+".exe"), filepath.Join(dir, name+".unsigned")
-		if err := r.addResources(linked, bare, ico, what); err != nil {
-			return fmt.Errorf("resources of %s: %w", name, err)
-		}
-		if err := s.sign(ctx, bare, exe); err != nil {
-			return err
-		}
 	}
 	licence, err := os.ReadFile(filepath.Join(r.root, "LICENSE"))
 	if err != nil {
@@ -96,6 +105,8 @@ func (r *release) stageWindows(ctx context.Context, dir string, s *signer) error
 	}
 	return nil
 }
+
+func (r *release) icon() string { return filepath.Join(r.root, "packaging", "windows", "muster.ico") }
 
 // windowsText has the line ends that every Notepad knows.
 func windowsText(b []byte) []byte {

@@ -10,8 +10,13 @@ import (
 
 // addResources gives a linked program what Windows shows of it: the icon, its version
 // and its maker; and the manifest that says what it needs.
-func (r *release) addResources(linked, exe string, ico []byte, what string) error {
-	icon, err := winres.LoadICO(bytes.NewReader(ico))
+func (r *release) addResources(linked, exe, what string) error {
+	ico, err := os.Open(r.icon())
+	if err != nil {
+		return err
+	}
+	defer ico.Close()
+	icon, err := winres.LoadICO(ico)
 	if err != nil {
 		return err
 	}
