@@ -26,6 +26,8 @@ const (
 	imageName = "passmuster/muster-collector"
 	imageUser = 65532 // as other images without a system have it
 	imageData = "/var/lib/muster-collector"
+
+	authoritiesFrom = "golang.org/x/crypto/x509roots/fallback"
 )
 
 // image makes the container image of the collector: the program, certificates of
@@ -44,6 +46,11 @@ func (r *release) image(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	roots, err := own(authoritiesFrom)
+	if err != nil {
+		return nil, err
+	}
+	notices = fmt.Appendf(notices, "\n%s\n%s %s: MPL-2.0\n\n/etc/ssl/certs/ca-certificates.crt holds its certificates, which are Mozilla's, under the terms\nof https://mozilla.org/MPL/2.0/\n", line, roots.Path, roots.Version)
 	licence, err := os.ReadFile(filepath.Join(r.root, "LICENSE"))
 	if err != nil {
 		return nil, err

@@ -113,7 +113,7 @@ func (r *release) bom(name string, digest [32]byte, goos string, programs []stri
 	}
 	if strings.HasSuffix(name, "-image.tar") {
 		whole.Type = cdx.ComponentTypeContainer
-		roots, err := own("golang.org/x/crypto/x509roots/fallback")
+		roots, err := own(authoritiesFrom)
 		if err != nil {
 			return nil, err
 		}

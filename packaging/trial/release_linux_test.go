@@ -288,6 +288,9 @@ func TestImage(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(root, "var/lib/muster-collector/muster.db")); err != nil {
 		t.Error(err)
 	}
+	if notices := read(t, filepath.Join(root, "usr/share/doc/muster-collector/THIRD-PARTY-NOTICES.txt")); !bytes.Contains(notices, []byte("x509roots/fallback v")) {
+		t.Error("the notices do not name the certificates")
+	}
 	// Nothing else was written: it runs in a container whose root cannot be.
 	if said := command(t, "find", root, "-user", "65532", "-not", "-path", root+"/var/lib/muster-collector*"); said != "" {
 		t.Errorf("it wrote %s", said)
