@@ -7,6 +7,7 @@
 //	MUSTER/manifest.json      the files below, with size and SHA-256
 //	MUSTER/manifest.sig       COSE_Sign1 over manifest.json, by a key of the state
 //	MUSTER/bin/               muster for each operating system
+//	MUSTER/licences/          under what terms
 //	MUSTER/policy/            policy.tar.gz, the signed bundle
 //	MUSTER/site.json          the site file
 //	MUSTER/hosts/             a state folder of each host that is audited from here

@@ -30,7 +30,7 @@ func newMediaCommand() *cobra.Command {
 // mediaFlags are what goes onto a stick, and who vouches for it.
 type mediaFlags struct {
 	key, site, bundle, by string
-	programs              []string
+	programs, licences    []string
 	secret                passphrase
 }
 
@@ -54,13 +54,14 @@ keep there (hosts, outgoing, incoming, custody) stays.`,
 	exitStatus(cmd, `
   0  the stick was made, and read again
   1  it could not be made; do not use it
-  2  usage, or a key, the site file, the policy or a program is not usable`)
+  2  usage, or a key, the site file, the policy, a program or a licence is not usable`)
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&f.key, "key", "", "`FILE` with the private key that signs, such as that of the policy")
 	flags.StringVar(&f.site, "site", "", "site `FILE` of the county")
 	flags.StringVar(&f.bundle, "bundle", "", "signed policy `FILE` (default: the stick has the one that ships with muster)")
 	flags.StringArrayVar(&f.programs, "program", nil, "`FILE` of a muster release; repeat it for each operating system (default: this program)")
+	flags.StringArrayVar(&f.licences, "licence", nil, "`FILE` with terms of the programs, for the folder licences of the stick; repeat it")
 	flags.StringVar(&f.by, "by", "", "`NAME` of who made it (default: the name in the site file)")
 	f.secret.register(flags)
 	_ = cmd.MarkFlagRequired("key") // these fail only for a flag that is not there
@@ -138,12 +139,22 @@ func (f *mediaFlags) contents() (*media.Manifest, []media.Content, *muster.Site,
 		}
 		programs = []string{self}
 	}
-	for _, name := range programs {
+	put := func(dir, name string, perm os.FileMode) error {
 		data, err := os.ReadFile(name)
-		if err != nil {
+		if err == nil {
+			contents = append(contents, media.Content{Path: dir + filepath.Base(name), Data: data, Perm: perm})
+		}
+		return err
+	}
+	for _, name := range programs {
+		if err := put("bin/", name, 0o755); err != nil {
 			return fail(fmt.Errorf("read the program: %w", err))
 		}
-		contents = append(contents, media.Content{Path: "bin/" + filepath.Base(name), Data: data, Perm: 0o755})
+	}
+	for _, name := range f.licences {
+		if err := put("licences/", name, 0o644); err != nil {
+			return fail(fmt.Errorf("read the licence: %w", err))
+		}
 	}
 	return m, contents, site, nil
 }

@@ -51,6 +51,11 @@ func TestMedia(t *testing.T) {
 	if b := read(t, filepath.Join(media, "MUSTER", "bin", "muster.exe")); !bytes.HasPrefix(b, []byte("MZ")) {
 		t.Error("muster.exe is no program for Windows")
 	}
+	for file, want := range map[string]string{"LICENSE": "Apache License", "THIRD-PARTY-NOTICES-linux": "godbus", "THIRD-PARTY-NOTICES-windows": "go-ole"} {
+		if text := read(t, filepath.Join(media, "MUSTER", "licences", file+".txt")); !bytes.Contains(text, []byte(want)) {
+			t.Errorf("%s does not tell of %s", file, want)
+		}
+	}
 	if page := read(t, filepath.Join(media, "MUSTER", "INSTRUCTIONS.html")); !bytes.Contains(page, []byte("Albany County, Wyoming")) || !bytes.Contains(page, []byte("muster.exe audit")) {
 		t.Errorf("the instructions are of no use:\n%s", page)
 	}
@@ -102,7 +107,7 @@ func TestMedia(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || files != 8 {
+	if err != nil || files != 11 {
 		t.Errorf("%d files, %v", files, err)
 	}
 	added := filepath.Join(media, "MUSTER", "bin", "muster.txt")
