@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
@@ -104,7 +105,7 @@ type gpgSigner struct {
 }
 
 // openSigner reads a private OpenPGP key, armored or not. Signatures bear the time at,
-// or that of the key where it is younger.
+// or where the key or its part that signs is younger, the first time that it can sign.
 func openSigner(path, passphrase string, at time.Time) (*gpgSigner, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -127,9 +128,22 @@ func openSigner(path, passphrase string, at time.Time) (*gpgSigner, error) {
 			return nil, fmt.Errorf("%s: %w: is the passphrase in %s its own?", path, err, gpgPassphrase)
 		}
 	}
-	if at.Before(key.PrimaryKey.CreationTime) {
-		at = key.PrimaryKey.CreationTime
+	times := []time.Time{at, key.PrimaryKey.CreationTime}
+	if own, _ := key.PrimarySelfSignature(); own != nil {
+		times = append(times, own.CreationTime)
 	}
+	for _, sub := range key.Subkeys {
+		times = append(times, sub.Sig.CreationTime)
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	i := slices.IndexFunc(times, func(t time.Time) bool {
+		_, signs := key.SigningKey(t)
+		return signs && !t.Before(at)
+	})
+	if i < 0 {
+		return nil, fmt.Errorf("%s has no key that signs, or none that is still good: gpg --show-keys tells which it has", path)
+	}
+	at = times[i]
 	return &gpgSigner{key, &packet.Config{
 		Time:                                  func() time.Time { return at },
 		NonDeterministicSignaturesViaNotation: packet.BoolPointer(false),

@@ -139,6 +139,56 @@ func newGPGSigner(t *testing.T, passphrase string) *gpgSigner {
 	return sign
 }
 
+// A key may be younger than the commit, and its part that signs younger still.
+func TestTimesOfSignatures(t *testing.T) {
+	born := time.Date(2026, 11, 3, 12, 0, 0, 0, time.UTC)
+	later := born.AddDate(0, 1, 0)
+	for name, c := range map[string]struct {
+		primary, subkey bool // they sign
+		at, want        time.Time
+	}{
+		"commit after the key":       {true, false, later, later},
+		"commit before the key":      {true, false, born.AddDate(-1, 0, 0), born},
+		"commit after the subkey":    {false, true, later.AddDate(1, 0, 0), later.AddDate(1, 0, 0)},
+		"commit before the subkey":   {false, true, born.AddDate(0, 0, 1), later},
+		"a key that signs only keys": {false, false, later, time.Time{}},
+	} {
+		config := &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA, Time: func() time.Time { return born }}
+		key, err := openpgp.NewEntity("Test", "", "test@example.com", config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key.PrimaryIdentity().SelfSignature.FlagSign = c.primary
+		if c.subkey {
+			if err := key.AddSigningSubkey(&packet.Config{Algorithm: packet.PubKeyAlgoEdDSA, Time: func() time.Time { return later }}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var secret bytes.Buffer
+		if err := key.SerializePrivate(&secret, config); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "key")
+		if err := os.WriteFile(path, secret.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		sign, err := openSigner(path, "", c.at)
+		if c.want.IsZero() {
+			if err == nil || !strings.Contains(err.Error(), path) {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if _, err := sign.binary(strings.NewReader("a package")); err != nil || !sign.config.Now().Equal(c.want) {
+			t.Errorf("%s: it signs at %s, %v", name, sign.config.Now(), err)
+		}
+	}
+}
+
 // A signed deb bears a signature of all that comes before it, and rpm itself takes that
 // of an rpm.
 func TestPackagesAreSigned(t *testing.T) {
