@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -70,6 +71,7 @@ func TestMSI(t *testing.T) {
 		{"what is refused leaves nothing", refused},
 		{"without a site file", withoutSite},
 		{"with a site file", withSite},
+		{"another site file", anotherSite},
 		{"verdicts come from the registry", registry},
 		{"the Start menu", startMenu},
 		{"upgrade", upgrade},
@@ -204,6 +206,46 @@ func withSite(t *testing.T, w *windows, c *collector) {
 	})
 	if host := c.host(strings.TrimSpace(w.read("ProgramData/Muster/key/host.id"))); !strings.Contains(host, `"56021"`) || !strings.Contains(host, "MVS-ACC-09") {
 		t.Errorf("the collector knows %s", host)
+	}
+}
+
+// The uplink that runs goes over to another collector, whoever brings the site file.
+func anotherSite(t *testing.T, w *windows, c *collector) {
+	moved := func() (site string, asked func() bool) {
+		came := make(chan struct{}, 1)
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			select {
+			case came <- struct{}{}:
+			default:
+			}
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}))
+		t.Cleanup(s.Close)
+		return strings.ReplaceAll(c.site, c.url, s.URL), func() bool { return len(came) > 0 }
+	}
+	site, asked := moved()
+	w.write("kit/moved.json", site)
+	if code := w.install(older, "SITE=moved.json"); code != 0 {
+		t.Fatalf("exit code %d: %s", code, w.setupLog())
+	}
+	w.until("the uplink asks the collector of the installation", asked)
+
+	site, asked = moved() // by a group policy, which copies it bit by bit
+	w.write("ProgramData/Muster/site.json", site[:len(site)/2])
+	w.until("the uplink has ended", func() bool { return w.service("MusterUplink") == "STOPPED" })
+	w.write("ProgramData/Muster/site.json", site)
+	w.until("the uplink asks the collector of the group policy", asked)
+
+	const name = "ProgramData/Muster/site.json"
+	before, err := os.Stat(filepath.Join(w.c, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := w.install(older, "AUTHKEY=tailnet.key"); code != 0 {
+		t.Fatalf("exit code %d: %s", code, w.setupLog())
+	}
+	if after, err := os.Stat(filepath.Join(w.c, name)); err != nil || after.ModTime().Equal(before.ModTime()) || w.read(name) != site {
+		t.Errorf("%v: a new auth key alone does not start the uplink anew", err)
 	}
 }
 

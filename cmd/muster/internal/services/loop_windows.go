@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/windows"
 	"golang.org/x/sys/windows/svc/eventlog"
+	"golang.org/x/sys/windows/svc/mgr"
 
 	"github.com/passmuster/muster/agent"
 	"github.com/passmuster/muster/agent/schedule"
@@ -29,7 +30,7 @@ const eventID = 1
 type LoopOptions struct {
 	// State folder; "" means the computer's own.
 	State string
-	// Site file: until it is there, nobody waits for an audit.
+	// Site file: while there is none, nobody waits for an audit.
 	Site string
 	// Requested reports whether something in the inbox of the folder asks for an audit.
 	Requested func(state string) bool
@@ -40,7 +41,7 @@ type LoopOptions struct {
 // Loop is the service MusterAudit: it audits by the schedule and on request until it
 // is stopped, each time in a child, so that nothing large stays resident. What the
 // uplink has no rights for it does for both: it has them started again after a failure,
-// and starts the uplink as soon as there is a site file.
+// and the uplink also for every new site file.
 func Loop(ctx context.Context, o LoopOptions) error {
 	if o.State == "" {
 		o.State = state.DefaultDir()
@@ -59,14 +60,14 @@ func Loop(ctx context.Context, o LoopOptions) error {
 			p.tend()
 		}
 		next := schedule.First(wallClock(), host)
-		waits := true
+		var uplink keeper
 		var tried time.Time // an audit that fails leaves no word, and its request stays
 		tick := time.NewTicker(schedule.Look)
 		defer tick.Stop()
 		for {
-			if waits && exists(o.Site) {
-				waits = false
-				startUplink()
+			site := stampOf(o.Site)
+			if site != (stamp{}) {
+				uplink.keep(ctx, site)
 			}
 			select {
 			case <-ctx.Done():
@@ -74,7 +75,7 @@ func Loop(ctx context.Context, o LoopOptions) error {
 			case <-tick.C:
 			}
 			now := wallClock()
-			if waits {
+			if site == (stamp{}) {
 				continue
 			}
 			if !schedule.Due(next, now) && !o.Requested(o.State) || max(schedule.Wait(agent.LastAudit(o.State), now), schedule.Wait(tried, now)) > 0 {
@@ -89,21 +90,50 @@ func Loop(ctx context.Context, o LoopOptions) error {
 	})
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
+// stamp tells what is in a file from what was; the zero one is of no file.
+type stamp struct{ changed, size int64 }
+
+func stampOf(path string) stamp {
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{}
+	}
+	return stamp{info.ModTime().UnixNano(), info.Size()}
 }
 
-// startUplink starts what ended for want of a site file. Who has disabled it, has.
-func startUplink() {
-	for _, p := range programs("") {
-		if p.name != uplinkService {
-			continue
-		}
-		if err := p.start(); err != nil && !errors.Is(err, windows.ERROR_SERVICE_DISABLED) {
-			tell(fmt.Errorf("start the service %s: %w", p.name, err))
-		}
+// keeper has the uplink run with the site file that is there: it reads it only once.
+type keeper struct {
+	runs, failed stamp
+	at           time.Time // of the failure
+}
+
+func (k *keeper) keep(ctx context.Context, site stamp) {
+	if site == k.runs || site == k.failed && time.Since(k.at) < restartAfter {
+		return
 	}
+	err := k.start(ctx, site)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	if site != k.failed { // once is enough
+		tell(fmt.Errorf("start the service %s: %w", uplinkService, err))
+	}
+	k.failed, k.at = site, time.Now() // a file that was still being copied, maybe
+}
+
+func (k *keeper) start(ctx context.Context, site stamp) error {
+	p := programs("")[1]
+	if k.runs != (stamp{}) {
+		if err := p.with(func(s *mgr.Service) error { return stop(ctx, s) }); err != nil {
+			return err
+		}
+		k.runs = stamp{}
+	}
+	if err := p.start(); err != nil && !errors.Is(err, windows.ERROR_SERVICE_DISABLED) { // who has disabled it, has
+		return err
+	}
+	k.runs = site
+	return nil
 }
 
 // wallClock goes on while the computer sleeps, and so do plans made with it.

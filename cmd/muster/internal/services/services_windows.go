@@ -47,6 +47,9 @@ func Install(ctx context.Context, o Options) error {
 func Prepare(ctx context.Context, o Options) error { return take(ctx, o, prepare(o)) }
 
 func prepare(o Options) []step {
+	if o.AuthKey != nil && o.Site == nil {
+		o.Site, _ = os.ReadFile(o.SiteFile) // written anew, it has the uplink start anew, which takes the key
+	}
 	steps := append([]step{makeState(o)}, installSite(o)...)
 	exe := programs(o.Programs)[0].exe
 	return append(steps, step{"have the firewall block all connections of " + exe, blockOutbound(exe)})
@@ -119,72 +122,70 @@ func (p program) install() error {
 	return s.Close()
 }
 
+// with opens the service for what is to be done with it.
+func (p program) with(do func(*mgr.Service) error) error {
+	m, err := mgr.Connect()
+	if err != nil {
+		return err
+	}
+	defer m.Disconnect()
+	s, err := m.OpenService(p.name)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return do(s)
+}
+
 // tend has Windows start the service again after a failure, and know it in the event
 // log. Both are comfort: a service without them works until it first fails.
 func (p program) tend() {
 	_ = eventlog.InstallAsEventCreate(p.name, eventlog.Error|eventlog.Warning|eventlog.Info) // it fails where it is there
-	m, err := mgr.Connect()
-	if err != nil {
-		return
-	}
-	defer m.Disconnect()
-	s, err := m.OpenService(p.name)
-	if err != nil {
-		return
-	}
-	defer s.Close()
-	again := mgr.RecoveryAction{Type: mgr.ServiceRestart, Delay: restartAfter}
-	_ = s.SetRecoveryActions([]mgr.RecoveryAction{again, again, again}, uint32((24 * time.Hour).Seconds()))
-	_ = s.SetRecoveryActionsOnNonCrashFailures(true)
+	_ = p.with(func(s *mgr.Service) error {
+		again := mgr.RecoveryAction{Type: mgr.ServiceRestart, Delay: restartAfter}
+		return errors.Join(s.SetRecoveryActions([]mgr.RecoveryAction{again, again, again}, uint32((24*time.Hour).Seconds())),
+			s.SetRecoveryActionsOnNonCrashFailures(true))
+	})
 }
 
 func (p program) start() error {
-	m, err := mgr.Connect()
-	if err != nil {
-		return err
-	}
-	defer m.Disconnect()
-	s, err := m.OpenService(p.name)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	if err := s.Start(); err != nil && !errors.Is(err, windows.ERROR_SERVICE_ALREADY_RUNNING) {
-		return err
-	}
-	return nil
+	return p.with(func(s *mgr.Service) error {
+		if err := s.Start(); err != nil && !errors.Is(err, windows.ERROR_SERVICE_ALREADY_RUNNING) {
+			return err
+		}
+		return nil
+	})
 }
 
 func (p program) remove(ctx context.Context) error {
-	m, err := mgr.Connect()
-	if err != nil {
-		return err
-	}
-	defer m.Disconnect()
-	s, err := m.OpenService(p.name)
+	err := p.with(func(s *mgr.Service) error {
+		if err := stop(ctx, s); err != nil {
+			return err
+		}
+		return s.Delete()
+	})
 	if errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	if _, err := s.Control(svc.Stop); err == nil {
-		ctx, cancel := context.WithTimeout(ctx, stopTimeout)
-		defer cancel()
-		for {
-			now, err := s.Query()
-			if err != nil || now.State == svc.Stopped {
-				break
-			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("it does not stop: %w", ctx.Err())
-			case <-time.After(100 * time.Millisecond):
-			}
+	return err
+}
+
+// stop stops a service and waits until it has ended.
+func stop(ctx context.Context, s *mgr.Service) error {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	for {
+		now, err := s.Query()
+		if err != nil || now.State == svc.Stopped {
+			return err
+		}
+		_, _ = s.Control(svc.Stop) // one that is still starting takes it only later
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("it does not stop: %w", ctx.Err())
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	return s.Delete()
 }
 
 // blockOutbound stands for the socket restriction that systemd has. A rule of the
