@@ -15,7 +15,7 @@ import (
 )
 
 // runAndShow audits with the administrator's rights and shows the answer in the
-// browser, which does not get them: the audit is a program of its own.
+// browser, which does not get them.
 func (f *auditFlags) runAndShow(cmd *cobra.Command) error {
 	if f.out != "" || cmd.Flags().Changed("output") || f.portable.courier != "" {
 		return usage(cmd, errors.New("--open chooses the form and the place of the answer itself"))
@@ -73,10 +73,17 @@ func (f *auditFlags) auditAndShow(cmd *cobra.Command) error {
 	return verdict
 }
 
-// open has Windows show a file with the program for it.
+// open has Windows show a file with the program for it. Explorer hands it to the shell
+// of the user, so that the browser gets none of our rights. It is asked by its full path:
+// the folder that we are in may be anyone's.
 func open(path string) error {
-	verb, file := windows.StringToUTF16Ptr("open"), windows.StringToUTF16Ptr(path)
-	return inApartment(func() error { return windows.ShellExecute(0, verb, file, nil, nil, windows.SW_SHOWNORMAL) })
+	windir, err := windows.GetSystemWindowsDirectory()
+	if err != nil {
+		return err
+	}
+	verb, explorer := windows.StringToUTF16Ptr("open"), windows.StringToUTF16Ptr(filepath.Join(windir, "explorer.exe"))
+	file := windows.StringToUTF16Ptr(windows.EscapeArg(path))
+	return inApartment(func() error { return windows.ShellExecute(0, verb, explorer, file, nil, windows.SW_SHOWNORMAL) })
 }
 
 // shellExecuteInfo is SHELLEXECUTEINFOW.
