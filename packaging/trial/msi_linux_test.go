@@ -146,6 +146,11 @@ func (w *windows) entries() int {
 }
 
 func refused(t *testing.T, w *windows, c *collector) {
+	w.write("kit/tailnet.key", "tskey-of-a-trial")
+	netsh := filepath.Join(w.c, "windows/system32/netsh.exe")
+	if err := os.Rename(netsh, netsh+".away"); err != nil { // a firewall that cannot be asked
+		t.Fatal(err)
+	}
 	for _, try := range []struct {
 		properties []string
 		says       string
@@ -154,6 +159,7 @@ func refused(t *testing.T, w *windows, c *collector) {
 		{[]string{"COUNTY=56021"}, "no site file"},
 		{[]string{"SITE=site.json", "COUNTY=17031"}, "17031 is not in state 56"},
 		{[]string{"SITE=site.json", "PROFILE=server"}, `"server" is not known`},
+		{[]string{"SITE=site.json", "AUTHKEY=tailnet.key"}, "netsh"},
 	} {
 		if w.install(older, try.properties...) == 0 {
 			t.Errorf("%v is taken", try.properties)
@@ -166,6 +172,9 @@ func refused(t *testing.T, w *windows, c *collector) {
 				t.Errorf("%v leaves %s", try.properties, left)
 			}
 		}
+	}
+	if err := os.Rename(netsh+".away", netsh); err != nil {
+		t.Fatal(err)
 	}
 	if w.service("MusterAudit") != "" || w.service("MusterUplink") != "" || w.entries() != 0 {
 		t.Error("services or an entry are left")
@@ -186,7 +195,6 @@ func withoutSite(t *testing.T, w *windows, c *collector) {
 
 // The first audit starts by itself, and the collector receipts its report.
 func withSite(t *testing.T, w *windows, c *collector) {
-	w.write("kit/tailnet.key", "tskey-of-a-trial")
 	if code := w.install(older, "SITE=site.json", "COUNTY=56021", "PROFILE=ems", "AUTHKEY=tailnet.key"); code != 0 {
 		t.Fatalf("exit code %d: %s", code, w.setupLog())
 	}
@@ -343,6 +351,9 @@ func removal(t *testing.T, w *windows, c *collector) {
 	}
 	if !w.exists("ProgramData/Muster/key/host.pem") || !w.exists("ProgramData/Muster/site.json") {
 		t.Error("the host key or the site file is gone")
+	}
+	if w.exists("ProgramData/Muster/uplink/authkey") {
+		t.Error("the auth key is left")
 	}
 	if said := w.setupLog(); !strings.Contains(said, `the host key stay in C:\ProgramData\Muster`) {
 		t.Errorf("the log says %s", said)

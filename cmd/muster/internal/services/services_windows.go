@@ -44,15 +44,31 @@ func Install(ctx context.Context, o Options) error {
 }
 
 // Prepare does what Install does but for the services, which the MSI makes.
-func Prepare(ctx context.Context, o Options) error { return take(ctx, o, prepare(o)) }
+func Prepare(ctx context.Context, o Options) error {
+	err := take(ctx, o, prepare(o))
+	if err != nil && o.AuthKey != nil {
+		err = errors.Join(err, forgetKey()) // nobody comes to use it
+	}
+	return err
+}
+
+func forgetKey() error {
+	f, err := state.OpenReader(state.DefaultDir())
+	if err != nil {
+		return nil // nor is there a key
+	}
+	return durable.Remove(f.AuthKeyFile())
+}
 
 func prepare(o Options) []step {
 	if o.AuthKey != nil && o.Site == nil {
 		o.Site, _ = os.ReadFile(o.SiteFile) // written anew, it has the uplink start anew, which takes the key
 	}
-	steps := append([]step{makeState(o)}, installSite(o)...)
 	exe := programs(o.Programs)[0].exe
-	return append(steps, step{"have the firewall block all connections of " + exe, blockOutbound(exe)})
+	return append([]step{ // the firewall first: it may refuse, and then nothing was changed
+		{"have the firewall block all connections of " + exe, blockOutbound(exe)},
+		makeState(o),
+	}, installSite(o)...)
 }
 
 // Uninstall stops and removes both services. The reports stay unless o.Purge is set.
@@ -68,12 +84,12 @@ func Uninstall(ctx context.Context, o Options) error {
 func Undo(ctx context.Context, o Options) error { return take(ctx, o, undo(o)) }
 
 func undo(o Options) []step {
-	steps := []step{{"remove the rule of the firewall and the sources of the event log", func(ctx context.Context) error {
+	steps := []step{{"remove the rule of the firewall, the sources of the event log, and an auth key that was not used", func(ctx context.Context) error {
 		_ = netsh("delete", "rule", "name="+firewallRule)(ctx) // there may be none
 		for _, p := range programs(o.Programs) {
 			_ = eventlog.Remove(p.name) // it may never have been there
 		}
-		return nil
+		return forgetKey()
 	}}}
 	if o.Purge {
 		steps = append(steps, step{"delete " + state.DefaultDir() + " with the host key, all reports and the site file", func(context.Context) error {
