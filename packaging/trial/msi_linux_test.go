@@ -1,7 +1,6 @@
 package trial
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"io"
@@ -12,10 +11,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/passmuster/muster"
+	"github.com/passmuster/muster/internal/program"
 )
 
 // signing is a publisher's key, and a certificate for it from an authority that only
@@ -229,7 +228,7 @@ func anotherSite(t *testing.T, w *windows, c *collector) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}))
 		t.Cleanup(s.Close)
-		return strings.ReplaceAll(c.site, c.url, s.URL), func() bool { return len(came) > 0 }
+		return strings.ReplaceAll(c.site, c.URL, s.URL), func() bool { return len(came) > 0 }
 	}
 	site, asked := moved()
 	w.write("kit/moved.json", site)
@@ -378,67 +377,54 @@ func purge(t *testing.T, w *windows, c *collector) {
 
 // collector is a state's, on loopback, which Windows under wine shares.
 type collector struct {
-	t              *testing.T
-	url, site, key string
+	*program.Collector
+	t           *testing.T
+	site, token string
 }
 
 func newCollector(t *testing.T) *collector {
 	t.Helper()
-	dir := t.TempDir()
-	program := filepath.Join(dir, "muster-collector")
-	build := exec.Command("go", "build", "-o", program, "./cmd/muster-collector")
+	bin := t.TempDir()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	build := exec.Command("go", "build", "-o", bin, "./cmd/muster", "./cmd/muster-collector")
 	build.Dir = filepath.Join("..", "..")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	data, policy := filepath.Join(dir, "data"), filepath.Join(dir, "policy.pub")
-	for _, args := range [][]string{
-		{"genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", policy + ".key"},
-		{"pkey", "-in", policy + ".key", "-pubout", "-out", policy},
-	} {
-		if out, err := exec.Command("openssl", args...).CombinedOutput(); err != nil {
-			t.Fatalf("openssl: %v\n%s", err, out)
-		}
-	}
-	serve := exec.Command(program, "serve", "--data", data, "--listen", "127.0.0.1:0", "--state", "56")
-	stdout, err := serve.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := serve.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		serve.Process.Signal(syscall.SIGTERM)
-		serve.Wait()
-	})
+	policy, err := program.PolicyKey(bin, bin)
+	must(err)
 	c := &collector{t: t}
-	for lines := bufio.NewScanner(stdout); c.url == "" && lines.Scan(); {
-		if _, link, found := strings.Cut(lines.Text(), "dashboard "); found {
-			c.url = "http://" + strings.Split(link, "/")[2]
+	c.Collector, err = program.StartCollector(bin, filepath.Join(bin, "data"), "")
+	must(err)
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Errorf("the collector stopped with %v", err)
 		}
-	}
-	site, err := exec.Command(program, "site", "--data", data, "--county", "56001", "--collector", c.url, "--policy-key", policy).Output()
-	if err != nil {
-		t.Fatalf("the site file: %v", err)
-	}
-	token, err := os.ReadFile(filepath.Join(data, "keys", "api-token"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.site, c.key = string(site), strings.TrimSpace(string(token))
+	})
+	site, err := c.Site("56001", c.URL, policy)
+	must(err)
+	b, err := json.MarshalIndent(site, "", "  ")
+	must(err)
+	c.site = string(b)
+	c.token, err = c.APIToken()
+	must(err)
 	return c
 }
 
 // host is what the collector tells of one, as JSON.
 func (c *collector) host(id string) string {
 	c.t.Helper()
-	req, err := http.NewRequest(http.MethodGet, c.url+"/api/v1/hosts/"+id, nil)
+	req, err := http.NewRequest(http.MethodGet, c.URL+"/api/v1/hosts/"+id, nil)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+c.key)
+	req.Header.Set("Authorization", "Bearer "+c.token)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		c.t.Fatal(err)
