@@ -252,6 +252,10 @@ func TestImage(t *testing.T) {
 	if err := serve.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // where the test gave up
+		serve.Process.Kill()
+		serve.Wait()
+	})
 	url := ""
 	for lines := bufio.NewScanner(stdout); url == "" && lines.Scan(); {
 		if _, link, found := strings.Cut(lines.Text(), "dashboard "); found {
