@@ -37,9 +37,9 @@ func Install(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	steps := installSite(o)
+	var steps []step
 	if _, ours := packageUnit(); ours {
-		steps = append(steps, giveWay(files)...)
+		steps = giveWay(files)
 	} else {
 		for _, name := range []string{"muster", "muster-uplink"} {
 			if err := onlyRootChanges(filepath.Join(o.Programs, name)); err != nil {
@@ -57,9 +57,13 @@ func Install(ctx context.Context, o Options) error {
 	}
 	steps = append(steps,
 		step{"make the user " + state.UplinkGroup, command("systemd-sysusers")},
-		makeState(o),
-		step{"have systemd read the units", command("systemctl", "daemon-reload")},
-		step{"start muster-uplink.service anew where it runs", command("systemctl", "try-restart", "muster-uplink.service")},
+		makeState(o))
+	steps = append(steps, installSite(o)...) // last: with it the uplink may start
+	steps = append(steps, step{"have systemd read the units", command("systemctl", "daemon-reload")})
+	if command("systemctl", "is-active", "muster-uplink.service")(ctx) == nil { // now, with the site file before
+		steps = append(steps, step{"start muster-uplink.service anew", command("systemctl", "try-restart", "muster-uplink.service")})
+	}
+	steps = append(steps,
 		step{"start " + strings.Join(systemd.Enabled(), ", "), command("systemctl", append([]string{"enable", "--now"}, systemd.Enabled()...)...)},
 	)
 	return take(ctx, o, steps)
